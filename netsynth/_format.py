@@ -1,0 +1,131 @@
+"""Rounding for people: estimates, intervals, p-values, and the small HTML table shown in notebooks.
+
+Conventions: a range is joined by an en dash ("31–100%"), or by "to" when a limit is negative; a p-value
+has two significant digits and a floor of 0.001; a hazard ratio has two decimals, three below 0.1.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+
+EN_DASH = "\u2013"
+
+
+def number(value: float, decimals: int) -> str:
+    """Fixed decimals, "nan" as "NA", infinity as the sign, and never "-0".
+
+    Examples
+    --------
+    >>> number(-0.0004, 2), number(float("inf"), 1)
+    ('0.00', '∞')
+    """
+    if math.isnan(value):
+        return "NA"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    text = f"{value:.{decimals}f}"
+    return text[1:] if text.startswith("-") and float(text) == 0 else text
+
+
+def shortest(value: float, decimals: int) -> str:
+    """At most `decimals` decimals, trailing zeros dropped: a median of 70.5 stays 70.5 and 83.0 becomes 83.
+
+    Examples
+    --------
+    >>> shortest(70.5, 1), shortest(83.0, 1)
+    ('70.5', '83')
+    """
+    text = number(value, decimals)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Significant digits without exponent for ordinary sizes.
+
+    Examples
+    --------
+    >>> significant(0.02015), significant(12.3456)
+    ('0.0202', '12.3')
+    """
+    if value == 0 or not math.isfinite(value):
+        return number(value, 0)
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits - 1}e}" if decimals > 8 else number(value, decimals)
+
+
+def ratio(value: float) -> str:
+    """A hazard ratio: two decimals, three below 0.1, one from 100 on.
+
+    Examples
+    --------
+    >>> ratio(1.849), ratio(0.0456)
+    ('1.85', '0.046')
+    """
+    if not math.isfinite(value):
+        return number(value, 2)
+    return number(value, 3 if value < 0.0995 else 2 if value < 99.95 else 1)
+
+
+def span(lower: str, upper: str, unit: str = "") -> str:
+    """Two printed limits joined by an en dash, or by "to" when one is negative.
+
+    Examples
+    --------
+    >>> span("31", "100", "%"), span("-0.2", "1.1")
+    ('31–100%', '-0.2 to 1.1')
+    """
+    joint = " to " if lower.startswith("-") or upper.startswith("-") else EN_DASH
+    return f"{lower}{joint}{upper}{unit}"
+
+
+def pvalue(p: float, *, symbol: str = "p") -> str:
+    """A p-value with its sign: two significant digits, never below the floor of 0.001.
+
+    Examples
+    --------
+    >>> pvalue(0.0416), pvalue(1e-30), pvalue(0.9996)
+    ('p = 0.042', 'p < 0.001', 'p > 0.99')
+    """
+    if math.isnan(p):
+        return f"{symbol} = NA"
+    if p < 0.001:
+        return f"{symbol} < 0.001"
+    if p > 0.99:
+        return f"{symbol} > 0.99"
+    decimals = 3 if p < 0.0095 else 3 if p < 0.0995 else 2
+    return f"{symbol} = {p:.{decimals}f}"
+
+
+def plural(n: int, noun: str, nouns: str | None = None) -> str:
+    """A count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "study", "studies"), plural(12, "study", "studies")
+    ('1 study', '12 studies')
+    """
+    return f"{n} {noun if n == 1 else nouns or noun + 's'}"
+
+
+def listing(words: Iterable[str]) -> str:
+    """Words as a sentence lists them.
+
+    Examples
+    --------
+    >>> listing(["3-", "5-", "10-year"])
+    '3-, 5- and 10-year'
+    """
+    items = list(words)
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def html_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
+    """A plain escaped HTML table."""
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,1 @@
+"""What a paper says: frozen, validated at construction, computing nothing."""

@@ -1,0 +1,116 @@
+"""What goes wrong, by name: errors stop, warnings travel with the result as `Caution`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = [
+    "Caution",
+    "ConvergenceError",
+    "FewStudiesWarning",
+    "ImputedVarianceWarning",
+    "InconsistentReportWarning",
+    "InvalidInputError",
+    "NetsynthError",
+    "NetsynthWarning",
+    "OverlapWarning",
+    "Problem",
+    "ReadError",
+    "UnusableDataWarning",
+    "caution",
+]
+
+
+class NetsynthError(Exception):
+    """Base of every error netsynth raises."""
+
+
+class InvalidInputError(NetsynthError, ValueError):
+    """Input that cannot be right: the message says where, what was found, what is allowed, what to do."""
+
+
+class ConvergenceError(NetsynthError, RuntimeError):
+    """An iteration stopped before it arrived; `last` is the last value it reached."""
+
+    def __init__(self, message: str, *, last: float) -> None:
+        super().__init__(message)
+        self.last = last
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One complaint about one cell of a file: where it is, what was found, what is allowed.
+
+    `row` counts as a spreadsheet does: the header is row 1. It is None when the file as a whole is meant.
+    """
+
+    file: str
+    row: int | None
+    column: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        place = self.file if self.row is None else f"{self.file}, row {self.row}"
+        column = f", column {self.column}" if self.column else ""
+        return f"{place}{column}: found {self.found}; allowed: {self.allowed}"
+
+
+class ReadError(InvalidInputError):
+    """Files that could not be read: every complaint at once in `problems`, `n_problems` in all."""
+
+    SHOWN = 50
+
+    def __init__(self, problems: Sequence[Problem], *, n_problems: int | None = None) -> None:
+        self.problems = tuple(problems)
+        self.n_problems = len(self.problems) if n_problems is None else n_problems
+        lines = [str(problem) for problem in self.problems[: self.SHOWN]]
+        hidden = self.n_problems - len(lines)
+        if hidden:
+            lines.append(f"... and {hidden} more")
+        noun = "problem" if self.n_problems == 1 else "problems"
+        super().__init__(f"{self.n_problems} {noun} found:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+class NetsynthWarning(UserWarning):
+    """Base of every warning netsynth gives."""
+
+
+class InconsistentReportWarning(NetsynthWarning):
+    """Two reported numbers cannot both be right, or one is doubtful; both are kept."""
+
+
+class ImputedVarianceWarning(NetsynthWarning):
+    """A standard error was not reported and rests on an assumption that is named."""
+
+
+class FewStudiesWarning(NetsynthWarning):
+    """Too few studies for the interval or the estimate to mean what it usually means."""
+
+
+class OverlapWarning(NetsynthWarning):
+    """Several values may come from the same patients."""
+
+
+class UnusableDataWarning(NetsynthWarning):
+    """Reported figures that a method had to leave out; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """A warning as it is kept in a result: the name of its class, where it arose, what it says."""
+
+    name: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.where}: {self.message}" if self.where else f"{self.name}: {self.message}"
+
+
+def caution(kind: type[NetsynthWarning], message: str, *, where: str = "", stacklevel: int = 3) -> Caution:
+    """Warn now and hand back the same words, so that they can travel with the result."""
+    warnings.warn(f"{where}: {message}" if where else message, kind, stacklevel=stacklevel)
+    return Caution(kind.__name__, where, message)

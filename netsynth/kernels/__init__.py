@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: the part to check against the literature. numpy and scipy only."""

@@ -1,0 +1,1 @@
+"""What was concluded: frozen results that answer questions about themselves."""
