@@ -29,7 +29,6 @@ _LIMITS: Final = {
     "count": Interval(0.0, math.inf),
     **dict.fromkeys(units.MONTHS_PER, Interval(0.0, math.inf)),
 }
-_SUFFIX: Final = {"percent": "%", "probability": "", "pvalue": "", "ratio": "", "count": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +167,7 @@ class ReportedNumber(Record):
         if self.qualifier == "not reached":
             return "not reached"
         sign = "" if self.qualifier == "=" else {"<=": "≤", ">=": "≥"}.get(self.qualifier, self.qualifier)
-        if self.unit in _SUFFIX or not self.unit:
-            suffix = _SUFFIX.get(self.unit, "")
-        elif self.unit in units.MONTHS_PER:
-            suffix = f" {self.unit}" if self.text == "1" else f" {self.unit}s"
-        else:
-            suffix = f" {self.unit}"
-        return f"{sign}{self.text}{suffix}"
+        return f"{sign}{self.text}{_format.unit_suffix(self.unit, self.text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +218,13 @@ class ReportedInterval(Record):
             None if upper is None else ReportedNumber.of(upper, unit),
             level,
         )
+
+    @classmethod
+    def maybe(
+        cls, lower: NumberLike | None, upper: NumberLike | None, unit: str = "", level: float | None = None
+    ) -> Self | None:
+        """As `of`, but None when neither limit is printed."""
+        return None if lower is None and upper is None else cls.of(lower, upper, unit, level)
 
     def may_contain(self, number: ReportedNumber) -> bool:
         """Whether, within rounding, `number` can lie between the limits."""

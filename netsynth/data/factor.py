@@ -1,0 +1,171 @@
+"""Results of prognostic factors as papers print them: often a p-value, sometimes a hazard ratio."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from netsynth import _format, _validate
+from netsynth.data._record import Record
+from netsynth.data.endpoint import Endpoint
+from netsynth.data.number import ReportedInterval, ReportedNumber
+from netsynth.data.study import Group
+from netsynth.errors import InvalidInputError
+
+__all__ = [
+    "ANALYSES",
+    "DIRECTIONS",
+    "SIGNIFICANCES",
+    "Analysis",
+    "Direction",
+    "ReportedFactor",
+    "Significance",
+]
+
+Analysis = Literal["univariable", "multivariable", "matched", "pooled", "not stated"]
+Direction = Literal["worse", "better", "none", "not stated"]
+Significance = Literal["yes", "no", "not tested", "not stated"]
+ANALYSES: Final[tuple[Analysis, ...]] = ("univariable", "multivariable", "matched", "pooled", "not stated")
+DIRECTIONS: Final[tuple[Direction, ...]] = ("worse", "better", "none", "not stated")
+SIGNIFICANCES: Final[tuple[Significance, ...]] = ("yes", "no", "not tested", "not stated")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFactor(Record):
+    """What one study says of one prognostic factor and one endpoint.
+
+    Parameters
+    ----------
+    study : str
+        Id of the study.
+    factor : str
+        The factor in the paper's words.
+    endpoint : Endpoint
+        The outcome.
+    adverse_level, reference_level : str
+        The level said or thought to do worse, and what it is compared with; empty when not stated.
+    analysis : {"univariable", "multivariable", "matched", "pooled", "not stated"}
+        "pooled" marks the result of another meta-analysis, which is no study's own.
+    hazard_ratio : ReportedNumber or None
+        As printed, for `hazard_ratio_for` against the other level.
+    ci : ReportedInterval or None
+        Confidence interval of `hazard_ratio`.
+    hazard_ratio_for : str
+        The level the printed ratio speaks of; empty means the adverse level.
+    pvalue : ReportedNumber or None
+        Unit "pvalue"; a bound keeps its qualifier.
+    direction : {"worse", "better", "none", "not stated"}
+        How the adverse level fares, as the source puts it.
+    significance : {"yes", "no", "not tested", "not stated"}
+        As the source puts it.
+    adjusted_for : tuple of str
+        Covariates of a multivariable model.
+    group : Group
+        The patients analysed.
+    source, row_id, notes : str
+        Where the result stands.
+
+    Raises
+    ------
+    InvalidInputError
+        If a hazard ratio is not positive, its interval does not contain it, it speaks of a level that is
+        neither the adverse nor the reference level, or a word is outside its vocabulary.
+
+    Examples
+    --------
+    A ratio printed for the better level is turned round when it is used:
+
+    >>> from netsynth.data.endpoint import find_endpoint
+    >>> extent = ReportedFactor(
+    ...     "Xiang 2020", "extent of resection", find_endpoint("RFS"), "parenchymal-sparing", "major",
+    ...     "multivariable", hazard_ratio=ReportedNumber("0.3", "ratio"), hazard_ratio_for="major",
+    ... )
+    >>> round(math.exp(extent.log_hr), 2)
+    3.33
+    """
+
+    study: str
+    factor: str
+    endpoint: Endpoint
+    adverse_level: str = ""
+    reference_level: str = ""
+    analysis: Analysis = "not stated"
+    hazard_ratio: ReportedNumber | None = None
+    ci: ReportedInterval | None = None
+    hazard_ratio_for: str = ""
+    pvalue: ReportedNumber | None = None
+    direction: Direction = "not stated"
+    significance: Significance = "not stated"
+    adjusted_for: tuple[str, ...] = ()
+    group: Group = Group()  # noqa: RUF009  # frozen, so one default may serve all
+    source: str = ""
+    row_id: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"{_validate.text(self.study, 'study')}, {_validate.text(self.factor, 'factor')}"
+        _validate.choice(self.analysis, "analysis", ANALYSES, where=where)
+        _validate.choice(self.direction, "direction", DIRECTIONS, where=where)
+        _validate.choice(self.significance, "significance", SIGNIFICANCES, where=where)
+        levels = (self.adverse_level, self.reference_level)
+        if self.hazard_ratio_for and self.hazard_ratio_for not in levels:
+            raise InvalidInputError(
+                f"{where}: the hazard ratio is for {self.hazard_ratio_for!r}, which is neither the adverse level "
+                f"{levels[0]!r} nor the reference level {levels[1]!r}."
+            )
+        if self.hazard_ratio is None:
+            if self.ci is not None:
+                raise InvalidInputError(f"{where}: a confidence interval without its hazard ratio.")
+        else:
+            if self.hazard_ratio.unit != "ratio" or not self.hazard_ratio.interval.upper > 0:
+                raise InvalidInputError(f"{where}: a hazard ratio must be positive; got {self.hazard_ratio}.")
+            if self.ci is not None and not self.ci.may_contain(self.hazard_ratio):
+                raise InvalidInputError(
+                    f"{where}: the confidence interval {self.ci} does not contain the hazard ratio "
+                    f"{self.hazard_ratio}. Check the transcription."
+                )
+        if self.pvalue is not None and self.pvalue.unit != "pvalue":
+            raise InvalidInputError(f"{where}: a p-value has the unit 'pvalue'; got {self.pvalue.unit!r}.")
+
+    @property
+    def is_inverted(self) -> bool:
+        """Whether the printed ratio speaks of the reference level."""
+        return bool(self.hazard_ratio_for) and self.hazard_ratio_for != self.adverse_level
+
+    @property
+    def log_hr(self) -> float:
+        """Logarithm of the hazard ratio of the adverse against the reference level; nan without a ratio."""
+        if self.hazard_ratio is None or self.hazard_ratio.value <= 0:
+            return math.nan
+        return math.log(self.hazard_ratio.value) * (-1 if self.is_inverted else 1)
+
+    @property
+    def log_ci(self) -> tuple[float, float]:
+        """Confidence limits on the scale of `log_hr`, sorted; nan where a limit is missing or zero."""
+        ends = (None, None) if self.ci is None else (self.ci.lower, self.ci.upper)
+        low, high = (math.log(x.value) if x is not None and x.value > 0 else math.nan for x in ends)
+        return (-high, -low) if self.is_inverted else (low, high)
+
+    @property
+    def shown_direction(self) -> Direction:
+        """How the adverse level fares: by the hazard ratio where there is one, else as the source puts it."""
+        if not math.isnan(self.log_hr):
+            return "worse" if self.log_hr > 0 else "better" if self.log_hr < 0 else "none"
+        return self.direction
+
+    def __str__(self) -> str:
+        levels = " vs ".join(level for level in (self.adverse_level, self.reference_level) if level)
+        parts = [
+            f"{self.study}, {self.factor}{f' ({levels})' if levels else ''}, {self.endpoint}, {self.analysis}"
+        ]
+        if self.hazard_ratio is not None:
+            ci = f" ({self.ci.level or 0.95:.0%} CI {self.ci})" if self.ci is not None else ""
+            level = f" for {self.hazard_ratio_for}" if self.hazard_ratio_for else ""
+            parts.append(f"HR {self.hazard_ratio}{ci}{level}")
+        if self.pvalue is not None:
+            sign = "= " if self.pvalue.qualifier == "=" else ""
+            parts.append(f"p {sign}{self.pvalue}")
+        if self.significance != "not stated":
+            parts.append(f"significant: {self.significance}")
+        return ": ".join((parts[0], _format.EN_DASH if len(parts) == 1 else "; ".join(parts[1:])))
