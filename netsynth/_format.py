@@ -1,7 +1,8 @@
 """Rounding for people: estimates, intervals, p-values, and the small HTML table shown in notebooks.
 
 Conventions: a range is joined by an en dash ("31–100%"), or by "to" when a limit is negative; a p-value
-has two significant digits and a floor of 0.001; a hazard ratio has two decimals, three below 0.1.
+has two significant digits, three decimals at most and a floor of 0.001; a hazard ratio has two decimals,
+three below 0.1.
 """
 
 from __future__ import annotations
@@ -9,8 +10,28 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+from netsynth import units
 
 EN_DASH = "\u2013"
+
+
+#: Units whose sign, if any, touches the number; every other unit is a word of its own.
+_TOUCHING: Final = {"": "", "percent": "%", "probability": "", "pvalue": "", "ratio": "", "count": ""}
+
+
+def unit_suffix(unit: str, amount: str = "") -> str:
+    """What follows a printed number of this unit; `amount` is the number, for the singular of a time.
+
+    Examples
+    --------
+    >>> unit_suffix("percent"), unit_suffix("month", "21"), unit_suffix("year", "1"), unit_suffix("ratio")
+    ('%', ' months', ' year', '')
+    """
+    if unit in _TOUCHING:
+        return _TOUCHING[unit]
+    return f" {unit}s" if unit in units.MONTHS_PER and amount != "1" else f" {unit}"
 
 
 def number(value: float, decimals: int) -> str:
@@ -51,7 +72,8 @@ def significant(value: float, digits: int = 3) -> str:
     """
     if value == 0 or not math.isfinite(value):
         return number(value, 0)
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded value: 9.999 has that of 10
+    decimals = max(0, digits - 1 - exponent)
     return f"{value:.{digits - 1}e}" if decimals > 8 else number(value, decimals)
 
 
@@ -76,12 +98,12 @@ def span(lower: str, upper: str, unit: str = "") -> str:
     >>> span("31", "100", "%"), span("-0.2", "1.1")
     ('31–100%', '-0.2 to 1.1')
     """
-    joint = " to " if lower.startswith("-") or upper.startswith("-") else EN_DASH
+    joint = " to " if "-" in lower or "-" in upper else EN_DASH
     return f"{lower}{joint}{upper}{unit}"
 
 
 def pvalue(p: float, *, symbol: str = "p") -> str:
-    """A p-value with its sign: two significant digits, never below the floor of 0.001.
+    """A p-value with its sign: two significant digits, but three decimals at most and a floor of 0.001.
 
     Examples
     --------
@@ -94,8 +116,7 @@ def pvalue(p: float, *, symbol: str = "p") -> str:
         return f"{symbol} < 0.001"
     if p > 0.99:
         return f"{symbol} > 0.99"
-    decimals = 3 if p < 0.0095 else 3 if p < 0.0995 else 2
-    return f"{symbol} = {p:.{decimals}f}"
+    return f"{symbol} = {p:.{3 if p < 0.0995 else 2}f}"
 
 
 def plural(n: int, noun: str, nouns: str | None = None) -> str:
@@ -129,3 +150,23 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption:
     )
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns aligned for a terminal, empty ones left out; numbers to the right, words to the left.
+
+    Examples
+    --------
+    >>> print(text_table(("factor", "k", "note"), [("grade", "12", ""), ("age", "3", "")]))
+    factor   k
+    grade   12
+    age      3
+    """
+    lines = [tuple(row) for row in rows]
+    columns = [[title, *column] for title, column in zip(header, zip(*lines, strict=True), strict=True) if any(column)]
+    aligned = []
+    for column in columns:
+        width = max(map(len, column))
+        to_right = all(not cell or cell[0].isdigit() for cell in column[1:])
+        aligned.append([cell.rjust(width) if to_right else cell.ljust(width) for cell in column])
+    return "\n".join("  ".join(cells).rstrip() for cells in zip(*aligned, strict=True))

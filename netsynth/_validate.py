@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +16,13 @@ def _place(where: str, name: str) -> str:
     return f"{where}: {name}" if where else name
 
 
-def _refuse(bad: BoolArray, values: FloatArray, name: str, where: str, allowed: str) -> None:
+def _refuse(
+    bad: BoolArray, values: FloatArray, name: str, where: str, allowed: str, labels: Sequence[str] = ()
+) -> None:
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
-        raise InvalidInputError(
-            f"{_place(where, name)} must be {allowed}; got {values[i]:g} at position {i}."
-        )
+        place = _place(labels[i] if labels else where, name)
+        raise InvalidInputError(f"{place} must be {allowed}; got {values[i]:g} at position {i}.")
 
 
 def array_1d(values: npt.ArrayLike, name: str, *, where: str = "") -> FloatArray:
@@ -38,17 +39,19 @@ def array_1d(values: npt.ArrayLike, name: str, *, where: str = "") -> FloatArray
     return array
 
 
-def finite_1d(values: npt.ArrayLike, name: str, *, where: str = "") -> FloatArray:
-    """As `array_1d`, every value finite."""
+def finite_1d(values: npt.ArrayLike, name: str, *, where: str = "", labels: Sequence[str] = ()) -> FloatArray:
+    """As `array_1d`, every value finite; `labels`, one a value, say where instead of `where`."""
     array = array_1d(values, name, where=where)
-    _refuse(~np.isfinite(array), array, name, where, "finite")
+    _refuse(~np.isfinite(array), array, name, where, "finite", labels)
     return array
 
 
-def positive_1d(values: npt.ArrayLike, name: str, *, where: str = "") -> FloatArray:
+def positive_1d(
+    values: npt.ArrayLike, name: str, *, where: str = "", labels: Sequence[str] = ()
+) -> FloatArray:
     """As `finite_1d`, every value above zero."""
-    array = finite_1d(values, name, where=where)
-    _refuse(array <= 0, array, name, where, "positive")
+    array = finite_1d(values, name, where=where, labels=labels)
+    _refuse(array <= 0, array, name, where, "positive", labels)
     return array
 
 

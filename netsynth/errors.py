@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "AssumedRoleWarning",
     "Caution",
+    "ContinuityCorrectionWarning",
     "ConvergenceError",
     "FewStudiesWarning",
+    "HarmonisationWarning",
     "ImputedVarianceWarning",
     "InconsistentReportWarning",
     "InvalidInputError",
+    "NarrowIntervalWarning",
     "NetsynthError",
     "NetsynthWarning",
     "OverlapWarning",
     "Problem",
     "ReadError",
+    "ReportedTextError",
     "UnusableDataWarning",
     "caution",
 ]
@@ -74,6 +80,38 @@ class ReadError(InvalidInputError):
         super().__init__(f"{self.n_problems} {noun} found:\n" + "\n".join(f"  {line}" for line in lines))
 
 
+class ReportedTextError(InvalidInputError):
+    """Text that cannot be read as a result a paper prints.
+
+    `text` is the whole text, `position` the index in it where reading stopped, and `problem` says what was
+    expected there. The message shows the place with a caret.
+    """
+
+    SHOWN = 40  # characters on either side of the place
+
+    def __init__(self, text: str, position: int, problem: str) -> None:
+        self.text, self.position, self.problem = text, position, problem
+        start, stop = max(0, position - self.SHOWN), position + self.SHOWN
+        before = ("…" if start else "") + _one_line(text[start:position])
+        after = _one_line(text[position:stop]) + ("…" if stop < len(text) else "")
+        caret = " " * sum(map(_columns, before)) + "^"
+        super().__init__(
+            f"Cannot read the text at position {position}: {problem}.\n  {before}{after}\n  {caret}"
+        )
+
+    def __reduce__(self) -> tuple[type[ReportedTextError], tuple[str, int, str]]:
+        return type(self), (self.text, self.position, self.problem)  # so that it crosses processes
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _columns(char: str) -> int:
+    """Columns that a character takes in a terminal."""
+    return 0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
 class NetsynthWarning(UserWarning):
     """Base of every warning netsynth gives."""
 
@@ -90,8 +128,24 @@ class FewStudiesWarning(NetsynthWarning):
     """Too few studies for the interval or the estimate to mean what it usually means."""
 
 
+class NarrowIntervalWarning(NetsynthWarning):
+    """An interval is narrower than the data can justify, or has no width at all."""
+
+
+class ContinuityCorrectionWarning(NetsynthWarning):
+    """Counts of none or all were given 1/2 so that they have an effect and a variance on the scale."""
+
+
+class HarmonisationWarning(NetsynthWarning):
+    """Results were taken to mean the same although their wording does not show it."""
+
+
 class OverlapWarning(NetsynthWarning):
     """Several values may come from the same patients."""
+
+
+class AssumedRoleWarning(NetsynthWarning):
+    """The role of groups of patients was not stated and was taken from their labels."""
 
 
 class UnusableDataWarning(NetsynthWarning):

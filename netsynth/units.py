@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, cast
 from netsynth._typing import ShareUnit, TimeUnit
 from netsynth.errors import InvalidInputError
 
-__all__ = ["MONTHS_PER", "Conversion", "months", "probability", "share_unit", "time_unit"]
+__all__ = ["MONTHS_PER", "Conversion", "canonical", "months", "probability", "share_unit", "time_unit"]
 
 #: Months in one unit of time. A year is 12 months exactly and a month 365.25 / 12 days.
 MONTHS_PER: Final = MappingProxyType(
@@ -75,6 +75,18 @@ def share_unit(word: str, *, where: str = "unit") -> ShareUnit:
         ) from None
 
 
+def canonical(unit: str) -> str:
+    """Name of a unit of time or of a share in whatever spelling; any other unit as it is.
+
+    Examples
+    --------
+    >>> canonical("Months"), canonical("%"), canonical("mg/dL")
+    ('month', 'percent', 'mg/dL')
+    """
+    word = unit.strip().lower()
+    return _TIME_WORDS.get(word) or _SHARE_WORDS.get(word) or unit
+
+
 def months(value: float, unit: str) -> float:
     """Time in months.
 
@@ -83,7 +95,7 @@ def months(value: float, unit: str) -> float:
     >>> months(5, "years")
     60.0
     """
-    return float(value * MONTHS_PER[time_unit(unit)])
+    return float(value * (MONTHS_PER.get(unit) or MONTHS_PER[time_unit(unit)]))
 
 
 def probability(value: float, unit: str) -> float:
@@ -94,4 +106,4 @@ def probability(value: float, unit: str) -> float:
     >>> probability(70.5, "percent")
     0.705
     """
-    return float(value / 100.0 if share_unit(unit) == "percent" else value)
+    return float(value / 100.0 if unit == "percent" or share_unit(unit) == "percent" else value)

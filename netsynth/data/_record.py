@@ -21,10 +21,22 @@ class Record:
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
 
+    def _freeze(self, *names: str, where: str) -> None:
+        """Turn lists in these fields into tuples, so that the record can be hashed and compared."""
+        for name in names:
+            value = getattr(self, name)
+            if not isinstance(value, list | tuple):
+                raise InvalidInputError(f"{where}: {name} must be a list or tuple; got {value!r:.80}.")
+            items = tuple(tuple(item) if isinstance(item, list) else item for item in value)
+            object.__setattr__(self, name, items)
+
     def to_dict(self) -> JSON:
-        """Plain dict of the fields that differ from their defaults; nested records become dicts."""
+        """Plain dict of the fields that differ from their defaults; nested records become dicts.
+
+        What a record works out for itself, such as the warnings of a review, is worked out again by `from_dict`.
+        """
         plain: JSON = {}
-        for field in dataclasses.fields(self):
+        for field in _given_fields(type(self)):
             value = getattr(self, field.name)
             if field.default is dataclasses.MISSING or value != field.default:
                 plain[field.name] = _plain(value)
@@ -49,7 +61,7 @@ class Record:
             )
         missing = [
             field.name
-            for field in dataclasses.fields(cls)
+            for field in _given_fields(cls)
             if field.name not in data
             and field.default is dataclasses.MISSING
             and field.default_factory is dataclasses.MISSING
@@ -94,15 +106,18 @@ def _plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
     return value
 
 
 @functools.cache
 def _field_types(cls: type[Record]) -> dict[str, Any]:
     hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    return {field.name: hints[field.name] for field in _given_fields(cls)}
+
+
+def _given_fields(cls: type[Record]) -> list[dataclasses.Field[Any]]:
+    """Fields that the constructor takes."""
+    return [field for field in dataclasses.fields(cls) if field.init]
 
 
 def _rebuilt(kind: Any, value: Any, where: str) -> Any:

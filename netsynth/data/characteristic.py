@@ -31,12 +31,14 @@ class ReportedCharacteristic(Record):
         The patients.
     source, row_id, notes : str
         Where the figures stand.
+    extra : tuple of (str, str)
+        Further columns as they were given.
 
     Raises
     ------
     InvalidInputError
-        If nothing is given, units differ, the median or mean lies outside the range, or the
-        interquartile range outside the range.
+        If nothing is given, units differ, the standard deviation is negative, the median or mean lies
+        outside the range, or the interquartile range outside the range.
 
     Examples
     --------
@@ -59,9 +61,11 @@ class ReportedCharacteristic(Record):
     source: str = ""
     row_id: str = ""
     notes: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         where = f"{_validate.text(self.study, 'study')}, {_validate.text(self.name, 'characteristic')}"
+        self._freeze("extra", where=where)
         numbers = [number for number in (self.median, self.mean, self.sd) if number is not None]
         limits = [
             end
@@ -75,6 +79,8 @@ class ReportedCharacteristic(Record):
         found = {number.unit for number in (*numbers, *limits)}
         if len(found) > 1:
             raise InvalidInputError(f"{where}: numbers need one unit; got {', '.join(sorted(found))}.")
+        if self.sd is not None and self.sd.value < 0:
+            raise InvalidInputError(f"{where}: a standard deviation cannot be negative; got {self.sd}.")
         for inside, number in (("median", self.median), ("mean", self.mean)):
             if number is not None and self.range is not None and not self.range.may_contain(number):
                 raise InvalidInputError(

@@ -45,6 +45,7 @@ class Endpoint(Record):
 
     def __post_init__(self) -> None:
         _validate.text(self.code, "endpoint code")
+        self._freeze("synonyms", where=f"endpoint {self.code}")
         _validate.choice(self.kind, "kind", ("survival", "incidence"), where=f"endpoint {self.code}")
 
     @property

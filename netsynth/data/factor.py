@@ -65,11 +65,13 @@ class ReportedFactor(Record):
         The patients analysed.
     source, row_id, notes : str
         Where the result stands.
+    extra : tuple of (str, str)
+        Further columns as they were given.
 
     Raises
     ------
     InvalidInputError
-        If a hazard ratio is not positive, its interval does not contain it, it speaks of a level that is
+        If a hazard ratio or a p-value has another unit, its interval does not contain it, it speaks of a level that is
         neither the adverse nor the reference level, or a word is outside its vocabulary.
 
     Examples
@@ -102,9 +104,11 @@ class ReportedFactor(Record):
     source: str = ""
     row_id: str = ""
     notes: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         where = f"{_validate.text(self.study, 'study')}, {_validate.text(self.factor, 'factor')}"
+        self._freeze("adjusted_for", "extra", where=where)
         _validate.choice(self.analysis, "analysis", ANALYSES, where=where)
         _validate.choice(self.direction, "direction", DIRECTIONS, where=where)
         _validate.choice(self.significance, "significance", SIGNIFICANCES, where=where)
@@ -118,15 +122,22 @@ class ReportedFactor(Record):
             if self.ci is not None:
                 raise InvalidInputError(f"{where}: a confidence interval without its hazard ratio.")
         else:
-            if self.hazard_ratio.unit != "ratio" or not self.hazard_ratio.interval.upper > 0:
-                raise InvalidInputError(f"{where}: a hazard ratio must be positive; got {self.hazard_ratio}.")
+            if self.hazard_ratio.unit != "ratio" or not self.hazard_ratio.text:
+                raise InvalidInputError(
+                    f"{where}: a hazard ratio is a number with the unit 'ratio'; got {self.hazard_ratio}."
+                )
+            for end in () if self.ci is None else (self.ci.lower, self.ci.upper):
+                if end is not None and end.unit != "ratio":
+                    raise InvalidInputError(f"{where}: the limits of a hazard ratio are ratios; got {end}.")
             if self.ci is not None and not self.ci.may_contain(self.hazard_ratio):
                 raise InvalidInputError(
                     f"{where}: the confidence interval {self.ci} does not contain the hazard ratio "
                     f"{self.hazard_ratio}. Check the transcription."
                 )
-        if self.pvalue is not None and self.pvalue.unit != "pvalue":
-            raise InvalidInputError(f"{where}: a p-value has the unit 'pvalue'; got {self.pvalue.unit!r}.")
+        if self.pvalue is not None and (self.pvalue.unit != "pvalue" or not self.pvalue.text):
+            raise InvalidInputError(
+                f"{where}: a p-value is a number with the unit 'pvalue'; got {self.pvalue} {self.pvalue.unit!r}."
+            )
 
     @property
     def is_inverted(self) -> bool:
@@ -164,8 +175,8 @@ class ReportedFactor(Record):
             level = f" for {self.hazard_ratio_for}" if self.hazard_ratio_for else ""
             parts.append(f"HR {self.hazard_ratio}{ci}{level}")
         if self.pvalue is not None:
-            sign = "= " if self.pvalue.qualifier == "=" else ""
-            parts.append(f"p {sign}{self.pvalue}")
+            sign = self.pvalue.bare.removesuffix(self.pvalue.text) or "="
+            parts.append(f"p {sign} {self.pvalue.text}")
         if self.significance != "not stated":
             parts.append(f"significant: {self.significance}")
         return ": ".join((parts[0], _format.EN_DASH if len(parts) == 1 else "; ".join(parts[1:])))

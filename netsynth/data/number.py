@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ __all__ = ["NumberLike", "Qualifier", "ReportedInterval", "ReportedNumber"]
 Qualifier = Literal["=", "<", "<=", ">", ">=", "~", "not reached"]
 QUALIFIERS: Final[tuple[Qualifier, ...]] = ("=", "<", "<=", ">", ">=", "~", "not reached")
 
-_DIGITS: Final = re.compile(r"-?\d+(?:\.(\d+))?(?:[eE](-?\d+))?")
+_DIGITS: Final = re.compile(r"-?\d+(?:\.(\d+))?(?:[eE](-?\d{1,2}))?", re.ASCII)
 #: Natural limits of a unit, in that unit; a unit that is not named here has none.
 _LIMITS: Final = {
     "percent": Interval(0.0, 100.0),
@@ -44,7 +45,7 @@ class ReportedNumber(Record):
         The digits with a point as decimal mark; empty when `qualifier` is "not reached".
     unit : str
         "percent", "probability", "month", "year", "week", "day", "ratio", "count", "pvalue", another
-        unit in words, or empty when the paper states none.
+        unit in words, or empty when the paper states none. Other spellings ("%", "yrs") become these.
     qualifier : {"=", "<", "<=", ">", ">=", "~", "not reached"}
         ``>96 months`` and ``p < 0.05`` are open ends; "~" is about; "not reached" has no value.
 
@@ -67,12 +68,17 @@ class ReportedNumber(Record):
 
     def __post_init__(self) -> None:
         _validate.choice(self.qualifier, "qualifier", QUALIFIERS, where=f"number {self.text!r}")
+        if not isinstance(self.unit, str):
+            raise InvalidInputError(f"number {self.text!r}: unit must be a text; got {self.unit!r}.")
+        if self.unit not in _LIMITS:
+            object.__setattr__(self, "unit", units.canonical(self.unit))
         if self.qualifier == "not reached":
             if self.text:
                 raise InvalidInputError(f"A value that was not reached has no digits; got {self.text!r}.")
             return
-        if not isinstance(self.text, str) or not _DIGITS.fullmatch(self.text):
-            raise InvalidInputError(f"A number is written as digits such as '70.5'; got {self.text!r}.")
+        written = isinstance(self.text, str) and _DIGITS.fullmatch(self.text)
+        if not written or not math.isfinite(self.value):
+            raise InvalidInputError(f"A number is written as digits such as '70.5'; got {self.text!r:.60}.")
         limits = _LIMITS.get(self.unit)
         if limits is not None and not limits.lower <= self.value <= limits.upper:
             raise InvalidInputError(
@@ -122,19 +128,7 @@ class ReportedNumber(Record):
     @property
     def interval(self) -> Interval:
         """Values the print may stand for, in its unit: half open for rounding, infinite for an open end."""
-        limits = _LIMITS.get(self.unit, Interval(-math.inf, math.inf))
-        if self.qualifier == "not reached":
-            return limits
-        if self.qualifier in ("<", "<="):
-            return Interval(limits.lower, self.value)
-        if self.qualifier in (">", ">="):
-            return Interval(self.value, limits.upper)
-        if self.unit == "count":
-            return Interval(self.value, self.value)
-        half = 0.5 * 10.0**-self.decimals
-        # decimal digits are rounded to the nearest float, so that 70.5 - 0.05 is 70.45 and not 70.4500...1
-        ends = (round(self.value - half, self.decimals + 2), round(self.value + half, self.decimals + 2))
-        return Interval(max(ends[0], limits.lower), min(ends[1], limits.upper))
+        return _interval(self)
 
     @property
     def months(self) -> float:
@@ -163,11 +157,34 @@ class ReportedNumber(Record):
             raise InvalidInputError(f"{self.text} has no unit in the paper, so it cannot be converted.")
         return convert(value, self.unit)
 
-    def __str__(self) -> str:
+    @property
+    def bare(self) -> str:
+        """The number as printed, without its unit: "83", ">96", "not reached"."""
         if self.qualifier == "not reached":
-            return "not reached"
+            return self.qualifier
         sign = "" if self.qualifier == "=" else {"<=": "≤", ">=": "≥"}.get(self.qualifier, self.qualifier)
-        return f"{sign}{self.text}{_format.unit_suffix(self.unit, self.text)}"
+        return f"{sign}{self.text}"
+
+    def __str__(self) -> str:
+        return f"{self.bare}{_format.unit_suffix(self.unit, self.text)}" if self.text else self.bare
+
+
+@functools.lru_cache(maxsize=65536)  # a large file holds few different numbers, each asked often
+def _interval(number: ReportedNumber) -> Interval:
+    limits = _LIMITS.get(number.unit, Interval(-math.inf, math.inf))
+    if number.qualifier == "not reached":
+        return limits
+    if number.qualifier in ("<", "<="):
+        return Interval(limits.lower, number.value)
+    if number.qualifier in (">", ">="):
+        return Interval(number.value, limits.upper)
+    if number.unit == "count":
+        return Interval(number.value, number.value)
+    decimals = number.decimals
+    half = 0.5 * 10.0**-decimals
+    # decimal digits are rounded to the nearest float, so that 70.5 - 0.05 is 70.45 and not 70.4500...1
+    ends = (round(number.value - half, decimals + 2), round(number.value + half, decimals + 2))
+    return Interval(max(ends[0], limits.lower), min(ends[1], limits.upper))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,15 +245,20 @@ class ReportedInterval(Record):
 
     def may_contain(self, number: ReportedNumber) -> bool:
         """Whether, within rounding, `number` can lie between the limits."""
-        low, high = number.interval
-        if self.lower is not None and self.lower.is_exact and high < self.lower.interval.lower:
+        lower, upper = self.lower, self.upper
+        if lower is not None and lower.is_exact and _certainly_below(number, lower):
             return False
-        return not (self.upper is not None and self.upper.is_exact and low > self.upper.interval.upper)
+        return not (upper is not None and upper.is_exact and _certainly_below(upper, number))
 
     def __str__(self) -> str:
-        low = "?" if self.lower is None else self.lower.text or "not reached"
-        high = "?" if self.upper is None else str(self.upper)
-        return _format.span(low, high)
+        low, high = ("?" if x is None else x.bare if x.text else "NR" for x in (self.lower, self.upper))
+        last = next((x for x in (self.upper, self.lower) if x is not None and x.text), None)
+        return _format.span(low, high, _format.unit_suffix(last.unit, last.text) if last else "")
+
+
+def _certainly_below(one: ReportedNumber, other: ReportedNumber) -> bool:
+    """Whether no rounding can make `one` reach `other`; the upper end of an interval is not part of it."""
+    return one.value < other.value and one.interval.upper <= other.interval.lower
 
 
 NumberLike: TypeAlias = str | int | float | ReportedNumber

@@ -38,6 +38,8 @@ class ReportedProportion(Record):
         Whether the source prints the percentage or the extractor computed it from printed counts.
     source, row_id, notes : str
         Where the figure stands.
+    extra : tuple of (str, str)
+        Further columns as they were given.
 
     Raises
     ------
@@ -62,18 +64,21 @@ class ReportedProportion(Record):
     source: str = ""
     row_id: str = ""
     notes: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         where = f"{_validate.text(self.study, 'study')}, {_validate.text(self.outcome, 'outcome')}"
         _validate.choice(self.basis, "basis", ("reported", "computed"), where=where)
-        if self.n_events is not None:
-            _validate.count(self.n_events, "n_events", where=where)
-        if self.n_total is not None:
-            _validate.count(self.n_total, "n_total", where=where, minimum=1)
+        self._freeze("extra", where=where)
+        for name, least in (("n_events", 0), ("n_total", 1)):
+            if (n := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _validate.count(n, name, where=where, minimum=least))
         if self.share is None and not self.has_counts:
             raise InvalidInputError(f"{where}: give a percentage, or events and patients.")
         if self.share is not None and self.share.unit not in ("percent", "probability"):
             raise InvalidInputError(f"{where}: a share is a percent or probability; got {self.share.unit!r}.")
+        if self.share is not None and not self.share.text:
+            raise InvalidInputError(f"{where}: a proportion cannot be 'not reached'. Leave the record out.")
         if self.n_events is not None and self.n_total is not None:
             if self.n_events > self.n_total:
                 raise InvalidInputError(

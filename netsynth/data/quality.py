@@ -38,7 +38,8 @@ class Checklist(Record):
     Raises
     ------
     InvalidInputError
-        If items repeat, or `scores` does not match `ratings`.
+        If items or ratings are missing or repeat, `scores` does not match `ratings`, or a comparative item is
+        not an item.
     """
 
     name: str
@@ -50,8 +51,11 @@ class Checklist(Record):
 
     def __post_init__(self) -> None:
         _validate.text(self.name, "checklist name")
+        self._freeze("items", "ratings", "scores", "comparative_items", where=self.name)
         if not self.items or len(set(self.items)) < len(self.items):
             raise InvalidInputError(f"{self.name}: items must be given once each; got {self.items}.")
+        if not all(self.ratings) or len(set(self.ratings)) < max(len(self.ratings), 1):
+            raise InvalidInputError(f"{self.name}: ratings must be given once each; got {self.ratings}.")
         if self.scores and len(self.scores) != len(self.ratings):
             raise InvalidInputError(
                 f"{self.name}: one score a rating; got {len(self.scores)} for {len(self.ratings)} ratings."
@@ -99,6 +103,7 @@ class QualityAssessment(Record):
     def __post_init__(self) -> None:
         items = self.checklist.items
         where = f"{_validate.text(self.study, 'study')}, {self.checklist.name}"
+        self._freeze("ratings", where=where)
         if len(self.ratings) != len(items):
             raise InvalidInputError(
                 f"{where}: {len(items)} items need as many ratings; got {len(self.ratings)}."

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from netsynth import _format, _validate
 from netsynth.data._record import Record
@@ -28,7 +28,7 @@ from netsynth.data.selection import (
 from netsynth.data.source import Source
 from netsynth.data.study import Group, Role, Study
 from netsynth.data.survival import ReportedSurvival, ReportedTime
-from netsynth.errors import Caution, InconsistentReportWarning, InvalidInputError, caution
+from netsynth.errors import Caution, InconsistentReportWarning, InvalidInputError, OverlapWarning, caution
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,8 @@ class PublishedTarget(Record):
         Landmark of a survival percentage; None for a median time or a proportion.
     source : str
         Id of the `Source`.
+    extra : tuple of (str, str)
+        Further columns as they were given.
     """
 
     outcome: str
@@ -72,6 +74,7 @@ class PublishedTarget(Record):
     range: ReportedInterval | None = None
     time: ReportedNumber | None = None
     source: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         _validate.text(self.outcome, "outcome")
@@ -113,6 +116,13 @@ class Review(Record):
         If there is no study, an id is unknown or given twice, an endpoint is not in the vocabulary, or a
         figure is given twice.
 
+    Warns
+    -----
+    InconsistentReportWarning
+        If a median contradicts percentages, or a group is larger than its study.
+    OverlapWarning
+        If a study shares patients with one that the review does not hold.
+
     Examples
     --------
     >>> from netsynth.data.study import Study
@@ -149,8 +159,16 @@ class Review(Record):
     warnings: tuple[Caution, ...] = field(default=(), init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name, kind in _CONTENTS.items():
+            self._freeze(name, where="review")
+            for item in getattr(self, name):
+                if not isinstance(item, kind):
+                    raise InvalidInputError(
+                        f"review: {name} holds {kind.__name__} records; got {item!r:.80}."
+                    )
         if not self.studies:
             raise InvalidInputError("A review needs at least one study.")
+        _unique([endpoint.code for endpoint in self.endpoints], "endpoint code")
         known = _unique([study.id for study in self.studies], "study id")
         source_ids = _unique([source.id for source in self.sources], "source id")
         for record in self._records():
@@ -186,16 +204,25 @@ class Review(Record):
             (f.study, f.factor, f.endpoint, f.adverse_level, f.reference_level, f.analysis, f.group)
             for f in self.factors
         ]
+        keys += [(c.study, c.name, c.group) for c in self.characteristics]
+        keys += [(a.study, a.checklist.name, a.assessor) for a in self.assessments]
         seen: set[tuple[object, ...]] = set()
         for key in keys:
             if key in seen:
+                shown = ", ".join(filter(None, map(str, key)))
                 raise InvalidInputError(
-                    f"Given twice: {', '.join(map(str, key))}. Merge the records or give them different groups."
+                    f"Given twice: {shown}. Merge the records or give them different groups."
                 )
             seen.add(key)
 
     def _doubts(self) -> Iterable[Caution]:
         """Warn of what cannot all be true across records."""
+        known = {study.id for study in self.studies} | {exclusion.study for exclusion in self.excluded}
+        for study in self.studies:
+            for other in study.overlap:
+                if other not in known:
+                    message = f"overlaps with {other!r}, which the review does not hold"
+                    yield caution(OverlapWarning, message, where=study.id, stacklevel=5)
         sizes = {study.id: study.n_patients for study in self.studies}
         for record in self._records():
             group: Group | None = getattr(record, "group", None)
@@ -370,6 +397,8 @@ class Review(Record):
     def filter(self, keep: Callable[[Study], bool], *, reason: str) -> Self:
         """Review of the studies for which `keep` is true; the others are listed in `excluded` with the reason.
 
+        Results that belong to no study of the review (factors pooled by another meta-analysis) stay.
+
         Raises
         ------
         InvalidInputError
@@ -379,17 +408,17 @@ class Review(Record):
         kept = tuple(study for study in self.studies if keep(study))
         if not kept:
             raise InvalidInputError(f"No study is left after filtering for: {reason}.")
-        ids = {study.id for study in kept}
-        out = tuple(Exclusion(s.id, reason, reason) for s in self.studies if s.id not in ids)
+        ids = {study.id for study in self.studies} - {study.id for study in kept}
+        out = tuple(Exclusion(study.id, reason, reason) for study in self.studies if study.id in ids)
         return replace(
             self,
             studies=kept,
-            survival=_of(ids, self.survival),
-            times=_of(ids, self.times),
-            proportions=_of(ids, self.proportions),
-            characteristics=_of(ids, self.characteristics),
-            factors=_of(ids, self.factors),
-            assessments=_of(ids, self.assessments),
+            survival=_without(ids, self.survival),
+            times=_without(ids, self.times),
+            proportions=_without(ids, self.proportions),
+            characteristics=_without(ids, self.characteristics),
+            factors=_without(ids, self.factors),
+            assessments=_without(ids, self.assessments),
             excluded=(*self.excluded, *out),
         )
 
@@ -421,6 +450,22 @@ class Review(Record):
         )
 
 
+#: What each list of a review holds.
+_CONTENTS: Final[Mapping[str, type[Record]]] = {
+    "studies": Study,
+    "survival": ReportedSurvival,
+    "times": ReportedTime,
+    "proportions": ReportedProportion,
+    "characteristics": ReportedCharacteristic,
+    "factors": ReportedFactor,
+    "assessments": QualityAssessment,
+    "sources": Source,
+    "targets": PublishedTarget,
+    "endpoints": Endpoint,
+    "excluded": Exclusion,
+}
+
+
 def median_contradictions(reported: ReportedSurvival, median: ReportedNumber) -> list[str]:
     """What a reported median and reported percentages cannot both say, beyond the rounding of either.
 
@@ -438,7 +483,7 @@ def median_contradictions(reported: ReportedSurvival, median: ReportedNumber) ->
             messages.append(
                 f"median {reported.endpoint} of {median}, yet it was still {point.share} at {point.time}"
             )
-        elif share_high < 0.5 and low > point.months:
+        elif share_high < 0.5 and (low > point.months or (median.qualifier == ">" and low == point.months)):
             messages.append(
                 f"median {reported.endpoint} of {median}, yet it was already {point.share} at {point.time}"
             )
@@ -451,8 +496,8 @@ def _share(record: ReportedProportion) -> ReportedNumber:
     return ReportedNumber.of(round(100 * record.probability, 1), "percent")
 
 
-def _of(ids: set[str], records: tuple[R, ...]) -> tuple[R, ...]:
-    return tuple(record for record in records if getattr(record, "study", None) in ids)
+def _without(ids: set[str], records: tuple[R, ...]) -> tuple[R, ...]:
+    return tuple(record for record in records if getattr(record, "study", None) not in ids)
 
 
 def _unique(names: list[str], what: str) -> set[str]:

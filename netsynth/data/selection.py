@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
+
 from netsynth import _format, _validate
 from netsynth.data._record import Record
 from netsynth.data.number import ReportedNumber
@@ -110,13 +112,14 @@ class Selection(Record):
         return {"found": self.k + len(self.excluded), **reasons, "taken": self.k}
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a figure, taken and left out alike, with the reason; values in their printed unit."""
+        """One row a figure, taken and left out alike, with the reason; `value` is in its printed unit."""
         import pandas as pd
 
         taken: list[dict[str, object]] = [
             {
                 "study": c.study,
                 "row_id": c.row_id,
+                "figure": f"{c.value}, {c.group}",
                 "value": c.value.value,
                 "qualifier": c.value.qualifier,
                 "unit": c.value.unit,
@@ -129,12 +132,13 @@ class Selection(Record):
             for c in self.chosen
         ]
         left: list[dict[str, object]] = [
-            {"study": e.study, "row_id": e.row_id, "group": e.shown, "taken": False, "reason": e.reason}
+            {"study": e.study, "row_id": e.row_id, "figure": e.shown, "taken": False, "reason": e.reason}
             for e in self.excluded
         ]
         columns = [
             "study",
             "row_id",
+            "figure",
             "value",
             "qualifier",
             "unit",
@@ -170,6 +174,9 @@ def select(
     Of several candidates of a study the order is: role, an exact value before an open end, the smallest
     `prefer` (which `preference` puts in words), the most patients, the first.
     """
+    for name, words in (("roles", roles), ("sets", sets)):
+        if isinstance(words, str) or (words is not None and not words):
+            raise InvalidInputError(f"{name} must be a list of one or more words; got {words!r}.")
     for role in roles:
         _validate.choice(role, "roles", ROLES)
     _validate.choice(overlap, "overlap", OVERLAP_RULES)
@@ -185,15 +192,14 @@ def select(
         if candidate.unusable:
             leave(candidate, "not usable", candidate.unusable)
         elif group.role not in roles:
-            kind = {"comparator": "comparator", "subgroup": "subgroup"}.get(group.role, group.role)
-            leave(candidate, kind, f"{group.role} group; asked for {_format.listing(roles)}")
+            leave(candidate, group.role, f"role {group.role}; asked for {_format.listing(roles)}")
         elif group.duplicate:
             leave(candidate, "duplicate", "marked as a duplicate of figures another study reports")
         elif sets is not None and group.evidence_set not in sets:
             leave(
                 candidate,
                 "other evidence set",
-                f"set {group.evidence_set!r}; asked for {_format.listing(sets)}",
+                f"evidence set {_set_names([group.evidence_set])}; asked for {_set_names(sets)}",
             )
         else:
             eligible.setdefault(candidate.study, []).append(candidate)
@@ -231,13 +237,17 @@ def select(
     chosen = tuple(sorted(one_each.values(), key=lambda c: place[c.study]))
     rule = (
         f"groups in the order {_format.listing(roles)}; "
-        + ("any evidence set" if sets is None else f"evidence set {_format.listing(sets)}")
+        + ("any evidence set" if sets is None else f"evidence set {_set_names(sets)}")
         + "; of several values of a study an exact one before an open end, then "
         + (f"{preference}, then " if preference else "")
         + "the largest group, then the first; "
         + OVERLAP_RULES[overlap]
     )
     return Selection(question, rule, chosen, tuple(excluded))
+
+
+def _set_names(sets: Iterable[str]) -> str:
+    return _format.listing(name or "(none)" for name in sets)
 
 
 def overlap_clusters(studies: Sequence[Study]) -> dict[str, frozenset[str]]:
@@ -259,6 +269,7 @@ def same_months(left: float, right: float) -> bool:
 
 def known_time(time_months: float) -> float:
     """A landmark that a question may ask for."""
-    if not isinstance(time_months, int | float) or not (math.isfinite(time_months) and time_months > 0):
+    number = isinstance(time_months, int | float | np.integer) and not isinstance(time_months, bool)
+    if not number or not (math.isfinite(time_months) and time_months > 0):
         raise InvalidInputError(f"time_months must be a positive number of months; got {time_months!r}.")
     return float(time_months)

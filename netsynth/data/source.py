@@ -53,6 +53,7 @@ class Source(Record):
 
     def __post_init__(self) -> None:
         _validate.text(self.id, "source id")
+        self._freeze("extra", where=self.id)
         if self.pmid and not self.pmid.isdecimal():
             raise InvalidInputError(f"{self.id}: a PMID has digits only; got {self.pmid!r}.")
         if self.doi and not _DOI.fullmatch(self.doi):

@@ -53,7 +53,8 @@ class Group(Record):
         _validate.text(self.label, "group label")
         _validate.choice(self.role, "role", ROLES, where=f"group {self.label!r}")
         if self.n_total is not None:
-            _validate.count(self.n_total, "n_total", where=f"group {self.label!r}", minimum=1)
+            n_total = _validate.count(self.n_total, "n_total", where=f"group {self.label!r}", minimum=1)
+            object.__setattr__(self, "n_total", n_total)
 
     def __str__(self) -> str:
         return self.label if self.n_total is None else f"{self.label} (n = {self.n_total})"
@@ -127,17 +128,20 @@ class Study(Record):
 
     def __post_init__(self) -> None:
         _validate.text(self.id, "study id")
+        self._freeze("overlap", "sources", "extra", where=self.id)
         for name in ("n_patients", "n_treated"):
             if (n := getattr(self, name)) is not None:
-                _validate.count(n, name, where=self.id, minimum=1)
+                object.__setattr__(self, name, _validate.count(n, name, where=self.id, minimum=1))
         if self.n_patients is not None and self.n_treated is not None and self.n_treated > self.n_patients:
             raise InvalidInputError(
                 f"{self.id}: n_treated cannot exceed n_patients; got {self.n_treated} of {self.n_patients}."
             )
         for name in ("year", "enrolment_start", "enrolment_end"):
-            year = getattr(self, name)
-            if year is not None and not 1900 <= _validate.count(year, name, where=self.id) <= 2100:
-                raise InvalidInputError(f"{self.id}: {name} must be a calendar year; got {year}.")
+            if (given := getattr(self, name)) is not None:
+                year = _validate.count(given, name, where=self.id)
+                if not 1900 <= year <= 2100:
+                    raise InvalidInputError(f"{self.id}: {name} must be a calendar year; got {year}.")
+                object.__setattr__(self, name, year)
         if self.enrolment_start and self.enrolment_end and self.enrolment_end < self.enrolment_start:
             raise InvalidInputError(
                 f"{self.id}: enrolment cannot end ({self.enrolment_end}) "

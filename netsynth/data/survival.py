@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Self, TypeAlias
@@ -11,7 +11,7 @@ from typing import Literal, Self, TypeAlias
 import numpy as np
 
 from netsynth import _validate
-from netsynth._typing import FloatArray
+from netsynth._typing import FloatArray, Interval
 from netsynth.data._record import Record
 from netsynth.data.endpoint import ENDPOINTS, Endpoint, find_endpoint
 from netsynth.data.number import NumberLike, ReportedInterval, ReportedNumber
@@ -41,6 +41,8 @@ class SurvivalPoint(Record):
         Patients at risk at the landmark.
     source, row_id, notes : str
         Where the figure stands.
+    extra : tuple of (str, str)
+        Further columns as they were given.
 
     Raises
     ------
@@ -56,6 +58,7 @@ class SurvivalPoint(Record):
     source: str = ""
     row_id: str = ""
     notes: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.time is not None and (self.time.unit not in MONTHS_PER or not self.time.value > 0):
@@ -65,8 +68,12 @@ class SurvivalPoint(Record):
         if self.share.unit not in _SHARES or not self.share.is_exact:
             raise InvalidInputError(f"A survival figure must be a percent or probability; got {self.share}.")
         if self.n_at_risk is not None:
-            _validate.count(self.n_at_risk, "n_at_risk", where=f"at {self.time}")
-        _check_inside(self.share, self.ci, "confidence interval", f"{self.share} at {self.time}")
+            n_at_risk = _validate.count(self.n_at_risk, "n_at_risk", where=f"at {self.time}")
+            object.__setattr__(self, "n_at_risk", n_at_risk)
+        if self.extra or type(self.extra) is not tuple:
+            self._freeze("extra", where=f"{self.share} at {self.time}")
+        if self.ci is not None:
+            _check_inside(self.share, self.ci, "confidence interval", lambda: f"{self.share} at {self.time}")
 
     @property
     def months(self) -> float:
@@ -122,45 +129,60 @@ class ReportedSurvival(Record):
 
     def __post_init__(self) -> None:
         _validate.text(self.study, "study")
+        self._freeze("points", where=self._where)
         if not self.points:
             raise InvalidInputError(f"{self._where}: give at least one reported percentage.")
         ordered = tuple(sorted(self.points, key=lambda point: point.months))
         object.__setattr__(self, "points", ordered)
-        timed = self.timed
-        for before, after in pairwise(timed):
-            self._check_step(before, after)
+        self._check_times()
+        self._check_shares()
+        self._check_at_risk()
+
+    def _check_times(self) -> None:
+        months = [point.months for point in self.timed]
+        for (before, earlier), (after, later) in pairwise(zip(self.timed, months, strict=True)):
+            if later <= earlier:
+                raise InvalidInputError(
+                    f"{self._where}: two values at {after.time} ({before.share} and {after.share}). "
+                    "Keep one, or give the second its own group."
+                )
+
+    def _check_shares(self) -> None:
+        falls = self.endpoint.kind == "survival"
+        # the point that binds most: 50.0% binds what follows a later 50%, which may be up to 50.5%
+        tightest: SurvivalPoint | None = None
+        bound, binding = Interval(0.0, 1.0), math.nan
+        for point in self.timed:
+            span, share = point.share.probability_interval, point.share.probability
+            if tightest is not None:
+                crossed = span.lower >= bound.upper if falls else span.upper <= bound.lower
+                if crossed and share != binding:
+                    wrong = "survival cannot rise" if falls else "a cumulative incidence cannot fall"
+                    raise InvalidInputError(
+                        f"{self._where}: {wrong}; got {point.share} at {point.time} after {tightest.share} at "
+                        f"{tightest.time}. Check the transcription."
+                    )
+                if span.upper > bound.upper if falls else span.lower < bound.lower:
+                    continue
+            tightest, bound, binding = point, span, share
+
+    def _check_at_risk(self) -> None:
         n_total = self.group.n_total
-        for point in timed:
-            if n_total is not None and point.n_at_risk is not None and point.n_at_risk > n_total:
+        before: SurvivalPoint | None = None
+        for point in self.timed:
+            if point.n_at_risk is None:
+                continue
+            if n_total is not None and point.n_at_risk > n_total:
                 raise InvalidInputError(
                     f"{self._where}: {point.n_at_risk} at risk at {point.time} of {n_total} patients. "
                     "Check both numbers."
                 )
-
-    def _check_step(self, before: SurvivalPoint, after: SurvivalPoint) -> None:
-        if after.months <= before.months:
-            raise InvalidInputError(
-                f"{self._where}: two values at {after.time} ({before.share} and {after.share}). "
-                "Keep one, or give the second its own group."
-            )
-        rises = after.share.probability_interval.lower >= before.share.probability_interval.upper
-        falls = after.share.probability_interval.upper <= before.share.probability_interval.lower
-        differ = after.share.probability != before.share.probability
-        if differ and (rises if self.endpoint.kind == "survival" else falls):
-            wrong = "survival cannot rise" if rises else "a cumulative incidence cannot fall"
-            raise InvalidInputError(
-                f"{self._where}: {wrong}; got {after.share} at {after.time} after {before.share} at "
-                f"{before.time}. Check the transcription."
-            )
-        if (
-            before.n_at_risk is not None
-            and after.n_at_risk is not None
-            and after.n_at_risk > before.n_at_risk
-        ):
-            raise InvalidInputError(
-                f"{self._where}: the number at risk cannot rise; got {after.n_at_risk} at {after.time} after "
-                f"{before.n_at_risk} at {before.time}. Check the transcription."
-            )
+            if before is not None and before.n_at_risk is not None and point.n_at_risk > before.n_at_risk:
+                raise InvalidInputError(
+                    f"{self._where}: the number at risk cannot rise; got {point.n_at_risk} at {point.time} after "
+                    f"{before.n_at_risk} at {before.time}. Check the transcription."
+                )
+            before = point
 
     @classmethod
     def from_percent(
@@ -186,27 +208,33 @@ class ReportedSurvival(Record):
         Raises
         ------
         InvalidInputError
-            If not exactly one of `years` and `months` is given, lengths differ, or as the constructor.
+            If not exactly one of `years` and `months` is given, lengths differ, `n_total` is given beside a
+            `group`, or as the constructor.
         """
         if (years is None) == (months is None):
             raise InvalidInputError(f"{study}: give the landmarks once, as years= or as months=.")
-        k = len(percent)
-        times = years or months or ()
-        lows, highs = ci_lower or [None] * k, ci_upper or [None] * k
-        at_risk = n_at_risk or [None] * k
-        lists = {"landmarks": times, "ci_lower": lows, "ci_upper": highs, "n_at_risk": at_risk}
+        if group is not None and n_total is not None:
+            raise InvalidInputError(
+                f"{study}: give the number of patients once, as n_total= or in the group."
+            )
+        unit, times = ("year", years) if years is not None else ("month", months)
+        lists = {"landmarks": times, "ci_lower": ci_lower, "ci_upper": ci_upper, "n_at_risk": n_at_risk}
+        nothing = [None] * len(percent)
         for name, values in lists.items():
-            if len(values) != k:
-                raise InvalidInputError(f"{study}: percent has {k} values but {name} has {len(values)}.")
+            if values is not None and len(values) != len(percent):
+                raise InvalidInputError(
+                    f"{study}: percent has {len(percent)} values but {name} has {len(values)}."
+                )
+        columns = (nothing if values is None else values for values in lists.values())
         points = tuple(
             SurvivalPoint(
-                ReportedNumber.of(times[i], "year" if years is not None else "month"),
-                ReportedNumber.of(percent[i], "percent"),
-                ReportedInterval.maybe(lows[i], highs[i], "percent", level),
-                at_risk[i],
+                ReportedNumber.of(time, unit),
+                ReportedNumber.of(share, "percent"),
+                ReportedInterval.maybe(low, high, "percent", level),
+                at_risk,
                 source=source,
             )
-            for i in range(k)
+            for share, time, low, high, at_risk in zip(percent, *columns, strict=True)
         )
         return cls(study, find_endpoint(endpoint, ENDPOINTS), points, group or Group(n_total=n_total))
 
@@ -320,11 +348,14 @@ class ReportedTime(Record):
         Standard deviation in the unit of the value.
     source, row_id, notes : str
         Where the figure stands.
+    extra : tuple of (str, str)
+        Further columns as they were given.
 
     Raises
     ------
     InvalidInputError
-        If a unit is not one of time, or the value lies outside its own interval by more than rounding.
+        If a unit is not one of time or not that of the value, or the value lies outside its own interval by
+        more than rounding.
 
     Examples
     --------
@@ -345,14 +376,20 @@ class ReportedTime(Record):
     source: str = ""
     row_id: str = ""
     notes: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         where = f"{_validate.text(self.study, 'study')}, {self.statistic} {self.endpoint}"
         _validate.choice(self.statistic, "statistic", ("median", "mean"), where=where)
         if self.value.unit and self.value.unit not in MONTHS_PER:
             raise InvalidInputError(f"{where}: a time needs a unit of time; got {self.value.unit!r}.")
+        self._freeze("extra", where=where)
+        if self.sd is not None and (self.sd.unit != self.value.unit or self.sd.value < 0):
+            raise InvalidInputError(
+                f"{where}: a standard deviation is a length of time in the unit of the value; got {self.sd}."
+            )
         for name in ("ci", "range", "iqr"):
-            _check_inside(self.value, getattr(self, name), _NAMES[name], f"{where} of {self.value}")
+            _check_inside(self.value, getattr(self, name), _NAMES[name], lambda: f"{where} of {self.value}")
 
     @classmethod
     def of(
@@ -391,16 +428,18 @@ class ReportedTime(Record):
 _NAMES = {"ci": "confidence interval", "range": "range", "iqr": "IQR"}
 
 
-def _check_inside(value: ReportedNumber, pair: ReportedInterval | None, name: str, where: str) -> None:
+def _check_inside(
+    value: ReportedNumber, pair: ReportedInterval | None, name: str, where: Callable[[], str]
+) -> None:
     if pair is None:
         return
     for limit in (pair.lower, pair.upper):
         if limit is not None and limit.unit != value.unit:
             raise InvalidInputError(
-                f"{where}: the {name} is in {limit.unit!r} and the value in {value.unit!r}; use one unit."
+                f"{where()}: the {name} is in {limit.unit!r} and the value in {value.unit!r}; use one unit."
             )
     if value.is_exact and not pair.may_contain(value):
-        raise InvalidInputError(f"{where}: the {name} {pair} does not contain it. Check the transcription.")
+        raise InvalidInputError(f"{where()}: the {name} {pair} does not contain it. Check the transcription.")
 
 
 def _limit(number: ReportedNumber | None) -> float:
