@@ -1,0 +1,93 @@
+"""How the documentation is built: `make docs`, without a network and without a warning."""
+
+import re
+
+from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.writers.html5 import HTML5Translator
+
+import netsynth
+
+project = "netsynth"
+author = "The netsynth authors"
+copyright = f"2026, {author}"
+version = release = netsynth.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+exclude_patterns = ["build"]
+nitpicky = False
+
+html_theme = "furo"
+html_title = f"netsynth {version}"
+html_math_renderer = "mathml"
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+add_module_names = False
+autodoc_member_order = "bysource"
+python_display_short_literal_types = True
+autodoc_type_aliases = {"npt.ArrayLike": "ArrayLike", "FloatArray": "FloatArray", "IntArray": "IntArray"}
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 88
+napoleon_google_docstring = False
+napoleon_use_param = False  # else "k" in "shape (k,)" becomes a link to some attribute k
+napoleon_custom_sections = [("Attributes", "params_style")]  # likewise
+napoleon_use_rtype = False
+
+
+def mathml(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
+    """Write a formula as MathML, which browsers show by themselves: see decisions/0007."""
+    block = isinstance(node, nodes.math_block)
+    tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())  # the one common command that docutils lacks
+    try:
+        formula = tex2mathml(tex, as_block=block)
+    except MathError as error:
+        message = f"not a formula that docutils can show: {error}: {tex}"
+        logging.getLogger(__name__).warning(message, location=node)
+        formula = f"<code>{translator.encode(tex)}</code>"
+    if block:
+        number = f'<span class="eqno">({node["number"]})</span>' if node.get("number") else ""
+        formula = f"{translator.starttag(node, 'div', CLASS='math')}{number}{formula}</div>"
+    translator.body.append(formula)
+    raise nodes.SkipNode
+
+
+def tidy_docstring(
+    _app: Sphinx, _what: str, _name: str, _obj: object, _options: object, lines: list[str]
+) -> None:
+    """Turn numpydoc's footnotes, which are numbered in each docstring anew, into a plain numbered list."""
+    lines[:] = [re.sub(r"\[(\d+)\]_", r"[\1]", re.sub(r"^\.\. \[(\d+)\]", r"\1.", line)) for line in lines]
+
+
+def tidy_signature(
+    _app: Sphinx,
+    what: str,
+    name: str,
+    _obj: object,
+    _options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """Leave out how a result is made, for verbs make them, and show an alias by its name."""
+    if what == "class" and name.startswith("netsynth.results."):
+        return "", None
+    alias = r"TypeAliasForwardRef\('(\w+)'\)"
+    return signature and re.sub(alias, r"\1", signature), returns and re.sub(alias, r"\1", returns)
+
+
+def skip_member(
+    _app: Sphinx, _what: str, _name: str, obj: object, _skip: bool, _options: object
+) -> bool | None:
+    """Leave out the fields of a named tuple: all that Python says of them is their position."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer("mathml", (mathml, None), (mathml, None))
+    app.connect("autodoc-process-docstring", tidy_docstring)
+    app.connect("autodoc-process-signature", tidy_signature)
+    app.connect("autodoc-skip-member", skip_member)

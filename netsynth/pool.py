@@ -1,0 +1,329 @@
+"""Pool study effects, or proportions of counts, under the common-effect or the random-effects model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from netsynth import _format, _validate
+from netsynth._typing import FloatArray
+from netsynth.errors import (
+    Caution,
+    ContinuityCorrectionWarning,
+    ConvergenceError,
+    FewStudiesWarning,
+    InvalidInputError,
+    NarrowIntervalWarning,
+    caution,
+)
+from netsynth.kernels.heterogeneity import (
+    TAU2_ESTIMATORS,
+    Tau2Estimator,
+    Tau2Method,
+    q_statistic,
+    weighted_mean,
+)
+from netsynth.kernels.intervals import (
+    CI_METHODS,
+    PREDICTION_METHODS,
+    CiMethod,
+    MeanError,
+    PredictionMethod,
+    critical_value,
+)
+from netsynth.kernels.scales import MEASURES, EffectMeasure, ProportionMeasure, proportion_effect
+from netsynth.results.pooled import PooledEffect
+
+__all__ = ["pool_effects", "pool_proportions"]
+
+_PROPORTIONS = get_args(ProportionMeasure)
+#: Beyond these, which no data reach, powers of effects and weights overflow or vanish.
+_SMALLEST, _LARGEST, _WIDEST_RATIO = 1e-150, 1e150, 1e50
+_USER = 5  # frames from `caution` up to the caller of the verb: caution, _doubts, _pool, the verb, its caller
+
+
+def pool_effects(
+    estimate: npt.ArrayLike,
+    *,
+    se: npt.ArrayLike,
+    measure: EffectMeasure = "generic",
+    tau2_method: Tau2Method | Tau2Estimator = "REML",
+    ci_method: CiMethod = "HK",
+    prediction_method: PredictionMethod = "t_km2",
+    study: Iterable[str] | None = None,
+) -> PooledEffect:
+    r"""Pool study effects under the random-effects model.
+
+    Parameters
+    ----------
+    estimate : array_like of float, shape (k,)
+        One effect per study on the scale of `measure`. One study is handed back as it is.
+    se : array_like of float, shape (k,)
+        Standard errors on the same scale, all positive.
+    measure : str
+        Scale of `estimate`: "log_hr", "logit_proportion", "log_proportion", "arcsine_proportion",
+        "logit_survival", "log_survival", "cloglog_survival", "arcsine_survival", or "generic". Text shows
+        it back-transformed; attributes are on the scale unless called natural.
+    tau2_method : {"CE", "DL", "PM", "REML"} or callable
+        Estimator of the between-study variance, by name or as a `Tau2Estimator`. "CE" is the
+        common-effect model, tau2 = 0.
+    ci_method : {"wald", "t", "HK", "mHK"}
+        Interval for the mean: normal, t on k - 1 degrees of freedom, Knapp-Hartung, or its modification
+        that is never narrower than "t".
+    prediction_method : {"normal", "t_km1", "t_km2", "HK_km1", "HK_km2"}
+        Convention of the prediction interval: normal or t on k - 1 or k - 2 degrees of freedom, with the
+        Wald or the Knapp-Hartung (HK) variance of the mean.
+    study : iterable of str, optional
+        Labels, so that complaints and tables name the study.
+
+    Returns
+    -------
+    PooledEffect
+        Frozen. Ask it for intervals at any level, frames, or a plot.
+
+    Raises
+    ------
+    InvalidInputError
+        If lengths differ, a value is not finite, a standard error is not positive or beyond comparison
+        with the others, a name is unknown, or a callable returns no tau2.
+    ConvergenceError
+        If an iterative estimator does not arrive; the last value is in ``.last``.
+
+    Warns
+    -----
+    FewStudiesWarning
+        One study is not pooled; two studies say next to nothing about heterogeneity.
+    NarrowIntervalWarning
+        The Knapp-Hartung interval is narrower than the common-effect one, or undefined because all
+        effects are equal.
+
+    Notes
+    -----
+    The model is :math:`y_i \sim N(\mu, v_i + \tau^2)` [1]_. With :math:`w_i = 1 / (v_i + \hat\tau^2)`,
+    :math:`\hat\mu = \sum w_i y_i / \sum w_i`. The default interval for :math:`\mu` is Knapp and
+    Hartung's [2]_, the default prediction interval that of Higgins, Thompson and Spiegelhalter [3]_.
+
+    References
+    ----------
+    .. [1] DerSimonian R, Laird N (1986). Meta-analysis in clinical trials. Control Clin Trials
+       7:177-188. https://doi.org/10.1016/0197-2456(86)90046-2
+    .. [2] Knapp G, Hartung J (2003). Improved tests for a random effects meta-regression with a
+       single covariate. Stat Med 22:2693-2710. https://doi.org/10.1002/sim.1482
+    .. [3] Higgins JPT, Thompson SG, Spiegelhalter DJ (2009). A re-evaluation of random-effects
+       meta-analysis. J R Stat Soc A 172:137-159. https://doi.org/10.1111/j.1467-985X.2008.00552.x
+
+    Examples
+    --------
+    >>> pooled = pool_effects([-0.51, -0.12, -0.33], se=[0.18, 0.10, 0.15], measure="log_hr")
+    >>> print(pooled)
+    Hazard ratio, random effects, tau2 by REML, CI by HK, k = 3
+      estimate  0.75   95% CI [0.46, 1.22]   95% PI [0.074, 7.70]
+      tau2 0.0202   95% CI [0, 1.48]   I2 51%   Q 4.05 on 2 df, p = 0.13
+    >>> round(pooled.natural, 3), pooled.warnings
+    (0.753, ())
+    """
+    y, s = _validate.array_1d(estimate, "estimate"), _validate.array_1d(se, "se")
+    _validate.same_length(y, "estimate", s, "se")
+    names = _names(study, y.size)
+    y, s = _validate.finite_1d(y, "estimate", labels=names), _validate.positive_1d(s, "se", labels=names)
+    _validate.choice(measure, "measure", MEASURES)
+    return _pool(y, s, measure, tau2_method, ci_method, prediction_method, names)
+
+
+def pool_proportions(
+    n_events: npt.ArrayLike,
+    *,
+    n_total: npt.ArrayLike,
+    measure: ProportionMeasure = "logit_proportion",
+    tau2_method: Tau2Method | Tau2Estimator = "REML",
+    ci_method: CiMethod = "HK",
+    prediction_method: PredictionMethod = "t_km2",
+    study: Iterable[str] | None = None,
+) -> PooledEffect:
+    """Pool proportions of counts on a transformed scale.
+
+    For survival percentages with censoring, which are not counts, give `pool_effects` the estimates and
+    standard errors on a survival scale.
+
+    Parameters
+    ----------
+    n_events, n_total : array_like of int, shape (k,)
+        Patients with the event, of how many.
+    measure : {"logit_proportion", "log_proportion", "arcsine_proportion"}
+        Scale on which the proportions are pooled.
+    tau2_method, ci_method, prediction_method, study
+        As in `pool_effects`.
+
+    Returns
+    -------
+    PooledEffect
+        As from `pool_effects`.
+
+    Raises
+    ------
+    InvalidInputError
+        If lengths differ, a count is negative or not whole, a total is zero, events exceed the total, the
+        scale is not one of the three, or as `pool_effects`.
+    ConvergenceError
+        As `pool_effects`.
+
+    Warns
+    -----
+    ContinuityCorrectionWarning
+        Studies with none or all of their patients had 1/2 added to events and non-events.
+    FewStudiesWarning, NarrowIntervalWarning
+        As `pool_effects`.
+
+    Examples
+    --------
+    >>> pooled = pool_proportions([11, 18, 21, 14], n_total=[19, 34, 72, 22])
+    >>> print(pooled)
+    Proportion (logit scale), random effects, tau2 by REML, CI by HK, k = 4
+      estimate  49.1%   95% CI [25.2%, 73.4%]   95% PI [5.0%, 94.6%]
+      tau2 0.335   95% CI [0.0276, 5.51]   I2 75%   Q 12.02 on 3 df, p = 0.007
+    """
+    x, n = _validate.array_1d(n_events, "n_events"), _validate.array_1d(n_total, "n_total")
+    _validate.same_length(x, "n_events", n, "n_total")
+    names = _names(study, x.size)
+    for name, events, total in zip(names, x, n, strict=True):
+        _validate.count(events, "n_events", where=name)
+        _validate.count(total, "n_total", where=name, minimum=1)
+        if events > total:
+            raise InvalidInputError(
+                f"{name}: n_events cannot exceed n_total; got {events:g} of {total:g}. Swapped?"
+            )
+    _validate.choice(measure, "measure", _PROPORTIONS)
+
+    effect = proportion_effect(x, n, measure)
+    cautions: tuple[Caution, ...] = ()
+    if effect.corrected.any():
+        affected = [name for name, corrected in zip(names, effect.corrected, strict=True) if corrected]
+        cautions = (
+            caution(
+                ContinuityCorrectionWarning,
+                f"{_format.listing(affected)}: none or all of the patients had the event, so 1/2 was added "
+                "to events and non-events. measure='arcsine_proportion' needs no such addition.",
+            ),
+        )
+    se = np.sqrt(effect.variance)
+    return _pool(effect.estimate, se, measure, tau2_method, ci_method, prediction_method, names, cautions)
+
+
+def _names(study: Iterable[str] | None, k: int) -> tuple[str, ...]:
+    """Labels of the studies, or their places in the input counted from one."""
+    if study is None:
+        return tuple(f"Study {i}" for i in range(1, k + 1))
+    names = tuple(_validate.text(label, "study") for label in ([study] if isinstance(study, str) else study))
+    if len(names) != k:
+        raise InvalidInputError(
+            f"study must have one label for each of {_format.plural(k, 'study', 'studies')}; got {len(names)}."
+        )
+    return names
+
+
+def _pool(
+    y: FloatArray,
+    se: FloatArray,
+    measure: EffectMeasure,
+    tau2_method: Tau2Method | Tau2Estimator,
+    ci_method: CiMethod,
+    prediction_method: PredictionMethod,
+    study: tuple[str, ...],
+    cautions: tuple[Caution, ...] = (),
+) -> PooledEffect:
+    _check_span(y, se, study)
+    _validate.choice(ci_method, "ci_method", CI_METHODS)
+    _validate.choice(prediction_method, "prediction_method", PREDICTION_METHODS)
+    method, estimator = _estimator(tau2_method)
+    k, variance = y.size, se**2
+
+    if k == 1:
+        tau2, ci_method = np.zeros(()), "wald"
+    else:
+        tau2 = _tau2(method, estimator, y, variance)
+    total = variance + tau2
+    mean = weighted_mean(y, total)
+    error = CI_METHODS[ci_method](y, variance, tau2)
+    weight = mean.variance / total
+
+    for array in (y, se, weight):
+        array.setflags(write=False)
+    return PooledEffect(
+        measure=measure,
+        estimate=float(mean.mean),
+        se=float(error.se),
+        df=float(error.df),
+        tau2=float(tau2) if k > 1 else np.nan,
+        q=float(q_statistic(y, variance)),
+        k=k,
+        tau2_method=method,
+        ci_method=ci_method,
+        prediction_method=prediction_method,
+        study=study,
+        study_estimate=y,
+        study_se=se,
+        weight=weight,
+        warnings=cautions + _doubts(variance, error, ci_method, study),
+    )
+
+
+def _check_span(y: FloatArray, se: FloatArray, study: tuple[str, ...]) -> None:
+    smallest, largest = float(se.min()), float(se.max())
+    with np.errstate(over="ignore"):
+        extent = max(float(np.ptp(y)), largest)
+    if smallest < _SMALLEST or extent > min(_LARGEST, _WIDEST_RATIO * smallest):
+        raise InvalidInputError(
+            "Effects and standard errors span too many orders of magnitude to be pooled: effects from "
+            f"{y.min():g} to {y.max():g}, se from {smallest:g} ({study[int(se.argmin())]}) to {largest:g}. "
+            "Check the units."
+        )
+
+
+def _estimator(tau2_method: Tau2Method | Tau2Estimator) -> tuple[str, Tau2Estimator]:
+    if isinstance(tau2_method, str):
+        _validate.choice(tau2_method, "tau2_method", TAU2_ESTIMATORS)
+        return tau2_method, TAU2_ESTIMATORS[tau2_method]
+    if not callable(tau2_method):
+        raise InvalidInputError(f"tau2_method must be a name or a callable; got {tau2_method!r}.")
+    return getattr(tau2_method, "__name__", type(tau2_method).__name__), tau2_method
+
+
+def _tau2(method: str, estimator: Tau2Estimator, y: FloatArray, variance: FloatArray) -> FloatArray:
+    between = estimator(y, variance)
+    tau2 = np.asarray(getattr(between, "tau2", np.nan), dtype=np.float64)
+    if tau2.shape != () or not (np.isfinite(tau2) and tau2 >= 0):
+        raise InvalidInputError(
+            f"tau2_method must give a Tau2Estimate with one finite tau2 >= 0; {method} gave {between!r}."
+        )
+    if not between.converged:
+        raise ConvergenceError(f"tau2 by {method} did not converge.", last=float(tau2))
+    return tau2
+
+
+def _doubts(
+    variance: FloatArray, error: MeanError, ci_method: CiMethod, study: tuple[str, ...]
+) -> tuple[Caution, ...]:
+    """Warn of too few studies, and of a Knapp-Hartung interval that claims too much."""
+    said = []
+    if len(study) == 1:
+        message = f"{study[0]} is the only study, so nothing is pooled and its Wald interval stands."
+        said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
+    elif len(study) == 2:
+        message = "Two studies say next to nothing about tau2, so compare the intervals by all methods."
+        said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
+    if ci_method == "HK":
+        common = (1.0 / variance).sum() ** -0.5 * critical_value(np.inf, 0.95)
+        share = float(critical_value(error.df, 0.95) * error.se / common)
+        if np.isnan(share):
+            message = "All effects are equal, so the HK interval is undefined. Use ci_method='mHK'."
+            said.append(caution(NarrowIntervalWarning, message, stacklevel=_USER))
+        elif share < 1:
+            message = (
+                f"The 95% HK interval is {share:.2f} times as wide as the common-effect one, because the effects "
+                "agree better than chance lets expect. Use ci_method='mHK'."
+            )
+            said.append(caution(NarrowIntervalWarning, message, stacklevel=_USER))
+    return tuple(said)

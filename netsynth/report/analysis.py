@@ -1,0 +1,183 @@
+"""Everything that the verbs say of one review, in one object."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netsynth import _format
+from netsynth.data.review import Review
+from netsynth.data.selection import OverlapRule
+from netsynth.data.study import Role
+from netsynth.errors import Caution, InvalidInputError, NetsynthWarning
+from netsynth.outcomes import summarize_outcomes
+from netsynth.prognostic import summarize_factors
+from netsynth.proportions import pool_outcome
+from netsynth.quality import score_reporting
+from netsynth.reconstruct import reconstruct_survival
+from netsynth.results.curve import SurvivalCurve
+from netsynth.results.outcomes import OutcomeRow, OutcomeSummary
+from netsynth.results.pooled import PooledEffect
+from netsynth.results.prognostic import FactorSummary
+from netsynth.results.quality import ReportingCompleteness
+from netsynth.survival import pool_landmark
+
+__all__ = ["ReviewAnalysis", "analyse_review"]
+
+#: A pooled figure needs this many studies to stand in the report; fewer are in the table of outcomes anyway.
+LEAST_POOLED = 3
+#: A factor needs this many studies to be named in the paragraph.
+LEAST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReviewAnalysis:
+    """What the verbs say of one review, as made by `analyse_review`.
+
+    Attributes
+    ----------
+    review : Review
+        The studies.
+    sets : tuple of str or None
+        Evidence sets of the headline figures; None for all.
+    outcomes : OutcomeSummary
+        Medians and ranges of the evidence sets asked for.
+    all_outcomes : OutcomeSummary
+        The same over all evidence sets.
+    pooled : tuple of (OutcomeRow, PooledEffect)
+        Pooled percentages and proportions of the evidence sets asked for.
+    curves : tuple of SurvivalCurve
+        One a study that reports the headline endpoint at two or more landmarks.
+    endpoint : str
+        The headline endpoint.
+    factors : FactorSummary
+        Prognostic factors.
+    reporting : ReportingCompleteness
+        What the studies report.
+    warnings : tuple of Caution
+        All that was said on the way, each once.
+    """
+
+    review: Review
+    sets: tuple[str, ...] | None
+    outcomes: OutcomeSummary
+    all_outcomes: OutcomeSummary
+    pooled: tuple[tuple[OutcomeRow, PooledEffect], ...]
+    curves: tuple[SurvivalCurve, ...]
+    endpoint: str
+    factors: FactorSummary
+    reporting: ReportingCompleteness
+    warnings: tuple[Caution, ...]
+
+    def paragraph(self) -> str:
+        """The results as the abstract of a paper tells them; every clause has its number in a table."""
+        several = self.outcomes.only(2)
+        parts = [several.narrative()]
+        pooled = [_pooled_clause(row, effect) for row, effect in self.pooled]
+        if pooled:
+            parts.append(f"Pooled with random effects, {_format.listing(pooled)}.")
+        named = [clause for factor in self.factors.factors if (clause := self._factor_clause(factor))]
+        if named:
+            parts.append(f"By direction of effect, {_format.listing(named)}.")
+        return " ".join(parts)
+
+    def _factor_clause(self, factor: str) -> str:
+        row = self.factors.row(factor)
+        count = row.directions
+        if count.n_directed < LEAST_NAMED or not row.levels or count.worse <= count.better:
+            return ""
+        return (
+            f"{factor} ({row.levels}) went with worse outcome in {count.worse} of {count.n_directed} studies"
+        )
+
+
+def analyse_review(
+    review: Review,
+    *,
+    endpoint: str = "OS",
+    sets: Sequence[str] | None = None,
+    roles: Sequence[Role] = ("overall", "arm"),
+    overlap: OverlapRule = "largest",
+) -> ReviewAnalysis:
+    """Run every verb on a review.
+
+    Parameters
+    ----------
+    review : Review
+        The studies.
+    endpoint : str
+        The headline endpoint, whose curves are reconstructed.
+    sets, roles, overlap
+        How one value a study is chosen for the headline figures, as in `Review.select_survival`.
+
+    Returns
+    -------
+    ReviewAnalysis
+        Warnings are not shown as they arise but kept in it, each once.
+
+    Raises
+    ------
+    InvalidInputError
+        If the endpoint or a choice is not known to the review.
+    """
+    headline = review.endpoint(endpoint)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetsynthWarning)  # they are kept in the results
+        outcomes = summarize_outcomes(review, sets=sets, roles=roles, overlap=overlap)
+        every = outcomes if sets is None else summarize_outcomes(review, roles=roles, overlap=overlap)
+        pooled = tuple(_pool(review, outcomes, sets, roles, overlap))
+        curves = tuple(
+            reconstruct_survival(reported)
+            for reported in review.survival
+            if reported.endpoint == headline and reported.group.role in roles and len(reported.timed) > 1
+        )
+        factors = summarize_factors(review, overlap=overlap)
+        reporting = score_reporting(review)
+    told = [review.warnings, outcomes.warnings, every.warnings, factors.warnings]
+    told += [effect.warnings for _, effect in pooled] + [curve.warnings for curve in curves]
+    return ReviewAnalysis(
+        review,
+        None if sets is None else tuple(sets),
+        outcomes,
+        every,
+        pooled,
+        curves,
+        headline.code,
+        factors,
+        reporting,
+        tuple(dict.fromkeys(caution for cautions in told for caution in cautions)),
+    )
+
+
+def _pool(
+    review: Review,
+    outcomes: OutcomeSummary,
+    sets: Sequence[str] | None,
+    roles: Sequence[Role],
+    overlap: OverlapRule,
+) -> list[tuple[OutcomeRow, PooledEffect]]:
+    found: list[tuple[OutcomeRow, PooledEffect]] = []
+    for row in outcomes.rows:
+        if row.k < LEAST_POOLED or row.kind == "time":
+            continue
+        try:
+            if row.kind == "percentage":
+                if review.endpoint(row.outcome).kind == "incidence":
+                    continue
+                effect = pool_landmark(
+                    review, row.outcome, time_months=row.time_months, sets=sets, roles=roles, overlap=overlap
+                )
+            else:
+                effect = pool_outcome(review, row.outcome, sets=sets, roles=roles, overlap=overlap)
+        except InvalidInputError:
+            continue  # no study prints its number of patients; the median and range stand without it
+        if effect.k >= LEAST_POOLED:
+            found.append((row, effect))
+    return found
+
+
+def _pooled_clause(row: OutcomeRow, effect: PooledEffect) -> str:
+    low, high = effect.natural_interval()
+    limits = _format.span(_format.number(100 * low, 0), _format.number(100 * high, 0), "%")
+    return f"{row.label} was {100 * effect.natural:.0f}% (95% CI, {limits}; k = {effect.k})"

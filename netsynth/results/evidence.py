@@ -1,0 +1,340 @@
+"""The evidence on one prognostic factor: results of studies in harmonised words, counted and pooled."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from netsynth import _format
+from netsynth.data.factor import SIGNIFICANCES, Analysis, Direction, Significance
+from netsynth.data.harmonise import Orientation
+from netsynth.data.number import ReportedNumber
+from netsynth.data.selection import Exclusion
+from netsynth.data.study import Group
+from netsynth.results.directions import DirectionCount
+from netsynth.results.hazard_ratio import SeRoute
+from netsynth.results.pooled import PooledEffect
+
+__all__ = [
+    "ANY_ENDPOINT",
+    "INFERRED",
+    "STRATA",
+    "DirectionBasis",
+    "FactorEvidence",
+    "FactorRow",
+    "HazardRatios",
+    "Stratum",
+]
+
+Stratum = Literal["adjusted", "unadjusted", "not stated"]
+DirectionBasis = Literal["hazard ratio", "stated", "named adverse level", ""]
+#: Analyses that may be pooled together. What a source does not call adjusted or not stays by itself.
+STRATA: Final[Mapping[Stratum, tuple[Analysis, ...]]] = MappingProxyType(
+    {"adjusted": ("multivariable", "matched"), "unadjusted": ("univariable",), "not stated": ("not stated",)}
+)
+#: Basis of a direction that no source states.
+INFERRED: Final[DirectionBasis] = "named adverse level"
+#: Endpoint of the rows that count each study once over all endpoints.
+ANY_ENDPOINT: Final = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class FactorEvidence:
+    """One result of one study, in harmonised words and turned to the adverse level.
+
+    Attributes
+    ----------
+    study, label : str
+        Id and name of the study.
+    printed_factor, printed_adverse, printed_reference : str
+        In the paper's words; empty when a level is not stated.
+    factor, adverse_level, reference_level : str
+        In harmonised words.
+    orientation : str
+        How the printed levels stand to the harmonised ones; see `HarmonisedResult`.
+    endpoint : str
+        Code of the endpoint.
+    analysis : str
+        "univariable", "multivariable", "matched" or "not stated".
+    adjusted_for : tuple of str
+        Covariates the paper names.
+    group : Group
+        The patients; `n_patients` is their number where it is printed.
+    printed_ratio : str
+        The hazard ratio and its interval as printed.
+    ratio_inverted : bool
+        Whether the printed ratio speaks of the harmonised reference level, so that `log_hr` has its sign changed.
+    log_hr, log_ci_lower, log_ci_upper : float
+        Logarithm of the hazard ratio of the adverse against the reference level and of its printed limits;
+        nan where not printed.
+    se : float
+        Standard error of `log_hr`, rounding of the ratio included; nan when it cannot be had.
+    se_route : str
+        What `se` was found from.
+    se_problem : str
+        Why `se` cannot be had although a ratio is printed.
+    pvalue : ReportedNumber or None
+        As printed, with its qualifier.
+    significance : {"yes", "no", "not tested", "not stated"}
+        As the source puts it.
+    direction : {"worse", "better", "none", "not stated"}
+        How the adverse level fares.
+    direction_basis : str
+        What `direction` was read from: the hazard ratio, the source's words, or only which level a
+        significant result names as adverse.
+    level_rank : int
+        Order of several levels of one factor, the most adverse first.
+    mixed : bool
+        Whether other wordings of the factor may stand for another comparison.
+    source, row_id : str
+        Where the result stands.
+    left_out : str
+        Why the result is not counted; empty when it is.
+    """
+
+    study: str
+    label: str
+    printed_factor: str
+    printed_adverse: str
+    printed_reference: str
+    factor: str
+    adverse_level: str
+    reference_level: str
+    orientation: Orientation
+    endpoint: str
+    analysis: Analysis
+    adjusted_for: tuple[str, ...]
+    group: Group
+    printed_ratio: str
+    ratio_inverted: bool
+    log_hr: float
+    log_ci_lower: float
+    log_ci_upper: float
+    se: float
+    se_route: SeRoute
+    se_problem: str
+    pvalue: ReportedNumber | None
+    significance: Significance
+    direction: Direction
+    direction_basis: DirectionBasis
+    level_rank: int = 0
+    mixed: bool = False
+    source: str = ""
+    row_id: str = ""
+    left_out: str = ""
+
+    @property
+    def n_patients(self) -> int | None:
+        """Patients analysed; None when not printed."""
+        return self.group.n_total
+
+    @property
+    def printed_levels(self) -> str:
+        """The two levels in the paper's words, turned as the harmonised ones are."""
+        levels = (self.printed_adverse, self.printed_reference)
+        pair = [level for level in levels[:: -1 if self.orientation == "inverted" else 1] if level]
+        return " vs ".join(pair) or "not stated"
+
+    @property
+    def stratum(self) -> Stratum:
+        """The analyses this one may be pooled with."""
+        return next(name for name, analyses in STRATA.items() if self.analysis in analyses)
+
+    @property
+    def ratio(self) -> str:
+        """The hazard ratio of the adverse level: as printed, or inverted and with two significant digits."""
+        if not self.ratio_inverted:
+            return self.printed_ratio
+        ends = (self.log_hr, self.log_ci_lower, self.log_ci_upper)
+        shown, low, high = (_format.significant(math.exp(end), 2) for end in ends)
+        return shown if math.isnan(ends[1] + ends[2]) else f"{shown} ({_format.span(low, high)})"
+
+    @property
+    def printed_pvalue(self) -> str:
+        """The p-value with its sign, such as "= 0.005" or "< 0.05"; empty when not printed."""
+        return "" if self.pvalue is None else f"{self.pvalue.qualifier} {self.pvalue.text}"
+
+    def as_row(self) -> dict[str, object]:
+        """The columns of `FactorSummary.evidence_frame`."""
+        return {
+            "factor": self.factor,
+            "endpoint": self.endpoint,
+            "study": self.study,
+            "row_id": self.row_id,
+            "n_patients": self.n_patients,
+            "adverse_level": self.adverse_level,
+            "reference_level": self.reference_level,
+            "printed_factor": self.printed_factor,
+            "printed_levels": self.printed_levels,
+            "orientation": self.orientation,
+            "analysis": self.analysis,
+            "adjusted_for": "; ".join(self.adjusted_for),
+            "printed_ratio": self.printed_ratio,
+            "ratio_inverted": self.ratio_inverted,
+            "log_hr": self.log_hr,
+            "log_ci_lower": self.log_ci_lower,
+            "log_ci_upper": self.log_ci_upper,
+            "se": self.se,
+            "se_route": self.se_route,
+            "se_problem": self.se_problem,
+            "pvalue_qualifier": "" if self.pvalue is None else self.pvalue.qualifier,
+            "pvalue": math.nan if self.pvalue is None else self.pvalue.value,
+            "significance": self.significance,
+            "direction": self.direction,
+            "direction_basis": self.direction_basis,
+            "group": self.group.label,
+            "source": self.source,
+            "counted": not self.left_out,
+            "left_out": self.left_out,
+        }
+
+    def __str__(self) -> str:
+        parts = [f"{self.label}: {self.printed_levels}", self.analysis]
+        inverted = " for the other level" if self.ratio_inverted else ""
+        parts += [f"HR {self.printed_ratio}{inverted}"] if self.printed_ratio else []
+        parts += [f"p {self.printed_pvalue}"] if self.pvalue is not None else []
+        parts += [f"significant: {self.significance}", f"direction: {self.direction}"]
+        return "; ".join(parts) + (f" [not counted: {self.left_out}]" if self.left_out else "")
+
+
+@dataclass(frozen=True, slots=True)
+class HazardRatios:
+    """Hazard ratios of one factor, endpoint and kind of analysis.
+
+    Attributes
+    ----------
+    stratum : {"adjusted", "unadjusted", "not stated"}
+        The kind of analysis.
+    used : tuple of FactorEvidence
+        One result a study, each with a standard error.
+    left_out : tuple of Exclusion
+        Printed ratios that are not used, with the reason.
+    pooled : PooledEffect or None
+        From at least two studies; never for analyses that are not stated.
+    """
+
+    stratum: Stratum
+    used: tuple[FactorEvidence, ...]
+    left_out: tuple[Exclusion, ...]
+    pooled: PooledEffect | None
+
+    @property
+    def k(self) -> int:
+        """Studies with a usable hazard ratio."""
+        return len(self.used)
+
+    def words(self, endpoint: str = "") -> str:
+        """The ratio as a sentence tells it, for an endpoint if one is named."""
+        name = f"HR{f' for {endpoint}' if endpoint else ''}"
+        name = (
+            f"{name} of an analysis not stated" if self.stratum == "not stated" else f"{self.stratum} {name}"
+        )
+        if self.pooled is not None:
+            low, high = self.pooled.natural_interval()
+            span = _format.span(_format.ratio(low), _format.ratio(high))
+            return f"{name} {_format.ratio(self.pooled.natural)} (95% CI {span}) pooled from {self.k} studies"
+        if self.k == 1:
+            return f"{name} {self.used[0].ratio} from one study"
+        return f"{name} not pooled ({_format.plural(self.k, 'study', 'studies')})"
+
+    def __str__(self) -> str:
+        return self.words()
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """One factor for one endpoint, or for any endpoint with each study counted once.
+
+    Attributes
+    ----------
+    factor, endpoint : str
+        In harmonised words; the endpoint is a code or "any".
+    adverse_level, reference_level : str
+        In harmonised words; empty when no result states them or the printed words differ.
+    results : tuple of FactorEvidence
+        All results, in the order of the review; those that are not counted say why.
+    hazard_ratios : tuple of HazardRatios
+        One entry a kind of analysis with a printed ratio; none for any endpoint, because ratios of different
+        endpoints are not pooled.
+    """
+
+    factor: str
+    endpoint: str
+    adverse_level: str
+    reference_level: str
+    results: tuple[FactorEvidence, ...]
+    hazard_ratios: tuple[HazardRatios, ...]
+
+    @property
+    def counted(self) -> tuple[FactorEvidence, ...]:
+        """The one result a study that is counted."""
+        return tuple(result for result in self.results if not result.left_out)
+
+    @property
+    def k(self) -> int:
+        """Number of studies counted."""
+        return len(self.counted)
+
+    @property
+    def n_overlapping(self) -> int:
+        """Studies not counted because they may share patients with one that is."""
+        return len({result.study for result in self.results} - {result.study for result in self.counted})
+
+    @property
+    def n_patients(self) -> int:
+        """Patients of the counted results whose number is printed."""
+        return sum(result.n_patients or 0 for result in self.counted)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Codes of the endpoints of all results."""
+        return tuple(dict.fromkeys(result.endpoint for result in self.results))
+
+    @property
+    def directions(self) -> DirectionCount:
+        """The counted studies by direction."""
+        found = Counter(result.direction for result in self.counted)
+        inferred = sum(result.direction_basis == INFERRED for result in self.counted)
+        return DirectionCount(found["worse"], found["better"], found["none"], found["not stated"], inferred)
+
+    @property
+    def significance(self) -> dict[Significance, int]:
+        """The counted studies by what the source calls significant."""
+        found = Counter(result.significance for result in self.counted)
+        return {word: found[word] for word in SIGNIFICANCES}
+
+    @property
+    def significance_words(self) -> list[str]:
+        """`significance` as a sentence tells it."""
+        said = self.significance
+        tested = said["yes"] + said["no"]
+        words = [f"significant in {said['yes']} of {tested}"] if tested else []
+        words += [f"not tested in {said['not tested']}"] if said["not tested"] else []
+        return words + ([f"significance not stated in {said['not stated']}"] if said["not stated"] else [])
+
+    def ratios(self, stratum: Stratum) -> HazardRatios:
+        """The hazard ratios of one kind of analysis, possibly none."""
+        empty = HazardRatios(stratum, (), (), None)
+        return next((found for found in self.hazard_ratios if found.stratum == stratum), empty)
+
+    @property
+    def levels(self) -> str:
+        """The two levels, such as "present vs absent"; empty when not stated."""
+        return " vs ".join(level for level in (self.adverse_level, self.reference_level) if level)
+
+    @property
+    def printed_levels(self) -> dict[str, int]:
+        """How the counted results word the two levels, with the number of studies, the most frequent first."""
+        found = Counter(result.printed_levels for result in self.counted)
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+    def __str__(self) -> str:
+        parts = [str(self.directions), *self.significance_words]
+        parts += [ratios.words() for ratios in self.hazard_ratios if ratios.k]
+        return (
+            f"{self.factor}{f' ({self.levels})' if self.levels else ''}, {self.endpoint}: {'; '.join(parts)}"
+        )

@@ -1,0 +1,283 @@
+"""What studies say of prognostic factors, put together: counts, pooled hazard ratios, words."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from netsynth import _format
+from netsynth.data.harmonise import HarmonisedResult
+from netsynth.data.selection import Exclusion
+from netsynth.errors import Caution
+from netsynth.results.evidence import ANY_ENDPOINT, INFERRED, STRATA, FactorRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["FactorSummary", "MappedName"]
+
+_DISCLAIMER: Final = (
+    "Counting directions says nothing about the size of an effect.",
+    "Counts of significant results depend on the size of the studies and are no evidence of an effect.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MappedName:
+    """Where the results under one printed name and pair of levels went.
+
+    `harmonised.mapped` is False for a name that no rule fits and that was kept.
+    """
+
+    printed_factor: str
+    printed_adverse: str
+    printed_reference: str
+    harmonised: HarmonisedResult
+    n_results: int
+
+    def __str__(self) -> str:
+        printed = " vs ".join(level for level in (self.printed_adverse, self.printed_reference) if level)
+        target = self.harmonised
+        words = " vs ".join(level for level in (target.adverse, target.reference) if level)
+        there = f"{target.factor}: {words}" if words else target.factor
+        note = {"as printed": "", "inverted": " (inverted)"}.get(
+            target.orientation, f" (levels {target.orientation})"
+        )
+        kept = "" if target.mapped else " (name kept)"
+        return f"{self.printed_factor}{f': {printed}' if printed else ''} [{self.n_results}] -> {there}{note}{kept}"
+
+
+@dataclass(frozen=True, slots=True)
+class FactorSummary:
+    """Prognostic factors of a review, as made by `netsynth.summarize_factors`.
+
+    Attributes
+    ----------
+    title : str
+        Of the review.
+    rows : tuple of FactorRow
+        For each factor a row for any endpoint, then one an endpoint; factors of most studies first.
+    mapping : tuple of MappedName
+        Where every printed name and level went.
+    excluded : tuple of Exclusion
+        Results that were left out before counting, with the reason.
+    rule : str
+        How one result a study was chosen.
+    warnings : tuple of Caution
+        What to keep in mind.
+    """
+
+    title: str
+    rows: tuple[FactorRow, ...]
+    mapping: tuple[MappedName, ...]
+    excluded: tuple[Exclusion, ...]
+    rule: str
+    warnings: tuple[Caution, ...] = ()
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Harmonised names, factors of most studies first."""
+        return tuple(row.factor for row in self.rows if row.endpoint == ANY_ENDPOINT)
+
+    @property
+    def unmapped(self) -> tuple[MappedName, ...]:
+        """Names that no rule fits."""
+        return tuple(name for name in self.mapping if not name.harmonised.mapped)
+
+    def row(self, factor: str, endpoint: str = ANY_ENDPOINT) -> FactorRow:
+        """The row of a factor and an endpoint, by default the one for any endpoint.
+
+        Raises
+        ------
+        KeyError
+            If the summary has no such row.
+        """
+        for row in self.rows:
+            if (row.factor, row.endpoint) == (factor, str(endpoint)):
+                return row
+        raise KeyError(f"no row for {factor!r}, {endpoint!r}; factors are {', '.join(self.factors)}")
+
+    def evidence_frame(self) -> pd.DataFrame:
+        """One row a result, counted or not, by factor and endpoint; ratios on the log scale, unrounded."""
+        import pandas as pd
+
+        results = [r for row in self.rows if row.endpoint != ANY_ENDPOINT for r in row.results]
+        frame = pd.DataFrame([result.as_row() for result in results])
+        return frame.astype({"n_patients": "Int64"}) if results else frame
+
+    def summary_frame(self, level: float = 0.95) -> pd.DataFrame:
+        """One unrounded row a factor and endpoint; ratios on the log scale, intervals at `level`."""
+        import pandas as pd
+
+        return pd.DataFrame([_row_record(row, level) for row in self.rows])
+
+    def mapping_frame(self) -> pd.DataFrame:
+        """One row a printed name and pair of levels, with the harmonised words."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "printed_factor": name.printed_factor,
+                    "printed_adverse": name.printed_adverse,
+                    "printed_reference": name.printed_reference,
+                    "factor": name.harmonised.factor,
+                    "adverse_level": name.harmonised.adverse,
+                    "reference_level": name.harmonised.reference,
+                    "orientation": name.harmonised.orientation,
+                    "mapped": name.harmonised.mapped,
+                    "n_results": name.n_results,
+                }
+                for name in self.mapping
+            ]
+        )
+
+    def narrative(self) -> str:
+        """One line a factor, every number of which stands in the table."""
+        return "\n".join(self._line(factor) for factor in self.factors)
+
+    def _line(self, factor: str) -> str:
+        overall, *by_endpoint = (row for row in self.rows if row.factor == factor)
+        several = len(by_endpoint) > 1
+        where = ", ".join(_plain(row.endpoint) for row in by_endpoint)
+        scope = f"any of {where}" if several else where
+        head = f"{factor[:1].upper()}{factor[1:]} ({f'{overall.levels}; ' if overall.levels else ''}{scope})"
+        count = overall.directions
+        test = f" ({count.test_words})" if count.test_words else ""
+        parts = [f"{count.words}{test}", *count.doubts, *overall.significance_words]
+        for row in by_endpoint:
+            endpoint = _plain(row.endpoint) if several else ""
+            parts += [ratios.words(endpoint) for ratios in row.hazard_ratios if ratios.k]
+        if overall.n_overlapping:
+            further = _format.plural(overall.n_overlapping, "further study", "further studies")
+            parts.append(f"{further} not counted because patients may be shared")
+        return f"{head}: {'; '.join(parts)}."
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """Effect-direction plot: studies by factors; needs matplotlib."""
+        from netsynth.plots.factors import factor_plot
+
+        return factor_plot(self, ax=ax)
+
+    def __str__(self) -> str:
+        n_results = sum(len(row.results) for row in self.rows if row.endpoint != ANY_ENDPOINT)
+        studies = {r.study for row in self.rows for r in row.results}
+        head = (
+            f"{self.title or 'Prognostic factors'}: {_format.plural(len(self.factors), 'factor')}, "
+            f"{_format.plural(n_results, 'result')} of {_format.plural(len(studies), 'study', 'studies')}; "
+            "directions counted, exact sign test"
+        )
+        inferred = {
+            (r.study, r.factor) for row in self.rows for r in row.counted if r.direction_basis == INFERRED
+        }
+        lines = [head]
+        lines += [f"  {line}" for line in _format.text_table(_HEADER, self._table()).splitlines()]
+        lines += [f"  {sentence}" for sentence in _DISCLAIMER]
+        if inferred:
+            lines.append(
+                f"  {_format.plural(len(inferred), 'direction')} inferred from the level that a significant result "
+                "names as adverse; results"
+            )
+            lines.append(
+                "  that are not significant show theirs less often, so read the bounds beside the sign test."
+            )
+        lines.append(f"  {self.rule}")
+        if self.excluded:
+            kinds = Counter(exclusion.kind for exclusion in self.excluded)
+            lines.append(
+                f"  Left out before counting: {', '.join(f'{kind} ({n})' for kind, n in kinds.items())}."
+            )
+        return "\n".join(lines + [f"  {caution}" for caution in self.warnings])
+
+    def _table(self) -> list[tuple[str, ...]]:
+        """Rows for people: the one for any endpoint only where a factor has several, the name only once."""
+        n_rows = Counter(row.factor for row in self.rows)
+        shown = [row for row in self.rows if row.endpoint != ANY_ENDPOINT or n_rows[row.factor] > 2]
+        named = {row.factor: row for row in reversed(shown)}
+        return [(row.factor if named[row.factor] is row else "", *_cells(row)) for row in shown]
+
+    def _repr_html_(self) -> str:
+        return _format.html_table(_HEADER, self._table(), caption=" ".join(_DISCLAIMER))
+
+
+_HEADER: Final = (
+    "factor",
+    "endpoint",
+    "k",
+    "patients",
+    "worse",
+    "better",
+    "none",
+    "not stated",
+    "sign test p",
+    "bounds of p",
+    "significant",
+    "hazard ratio",
+)
+
+
+def _plain(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _cells(row: FactorRow) -> tuple[str, ...]:
+    count, said = row.directions, row.significance
+    return (
+        _plain(row.endpoint),
+        str(row.k),
+        str(row.n_patients or ""),
+        str(count.n_worse),
+        str(count.n_better or ""),
+        str(count.n_none or ""),
+        str(count.n_not_stated or ""),
+        count.shown_pvalue,
+        count.shown_bounds,
+        f"{said['yes']} of {said['yes'] + said['no']}",
+        "; ".join(ratios.words() for ratios in row.hazard_ratios if ratios.k),
+    )
+
+
+def _row_record(row: FactorRow, level: float) -> dict[str, object]:
+    count, said = row.directions, row.significance
+    ci, share, p = count.confidence_interval(level), count.proportion_bounds, count.pvalue_bounds
+    record: dict[str, object] = {
+        "factor": row.factor,
+        "endpoint": row.endpoint,
+        "adverse_level": row.adverse_level,
+        "reference_level": row.reference_level,
+        "printed_levels": "; ".join(f"{levels} ({n})" for levels, n in row.printed_levels.items()),
+        "k": row.k,
+        "n_patients": row.n_patients,
+        "n_overlapping": row.n_overlapping,
+        "n_worse": count.n_worse,
+        "n_better": count.n_better,
+        "n_none": count.n_none,
+        "n_direction_not_stated": count.n_not_stated,
+        "n_direction_inferred": count.n_inferred,
+        "proportion_worse": count.proportion,
+        "ci_lower": ci.lower,
+        "ci_upper": ci.upper,
+        "sign_pvalue": count.pvalue,
+        "proportion_lowest": share.lower,
+        "proportion_highest": share.upper,
+        "sign_pvalue_smallest": p.lower,
+        "sign_pvalue_largest": p.upper,
+        "n_significant": said["yes"],
+        "n_not_significant": said["no"],
+        "n_not_tested": said["not tested"],
+        "n_significance_not_stated": said["not stated"],
+    }
+    for stratum in STRATA:
+        ratios, name = row.ratios(stratum), stratum.replace(" ", "_")
+        record[f"{name}_k"] = ratios.k
+        if stratum != "not stated":
+            pooled = ratios.pooled
+            limits = (math.nan, math.nan) if pooled is None else pooled.confidence_interval(level)
+            record[f"{name}_log_hr"] = math.nan if pooled is None else pooled.estimate
+            record[f"{name}_se"] = math.nan if pooled is None else pooled.se
+            record[f"{name}_ci_lower"], record[f"{name}_ci_upper"] = limits
+            record[f"{name}_tau2"] = math.nan if pooled is None else pooled.tau2
+    return record

@@ -1,0 +1,181 @@
+import math
+
+import pytest
+import strategies as records
+from hypothesis import given
+
+from netsynth.data.endpoint import find_endpoint
+from netsynth.data.factor import ReportedFactor
+from netsynth.data.number import ReportedInterval, ReportedNumber
+from netsynth.errors import InvalidInputError
+
+OS = find_endpoint("OS")
+
+
+def ratio(text):
+    return ReportedNumber(text, "ratio")
+
+
+def limits(low, high):
+    return ReportedInterval.of(low, high, "ratio", 0.95)
+
+
+def grade(**given):
+    return ReportedFactor("Xiang", "grade", OS, "poor", "well", **given)
+
+
+def test_a_ratio_for_the_adverse_level_is_taken_as_printed():
+    found = grade(hazard_ratio=ratio("1.85"), ci=limits("1.20", "2.85"))
+    assert not found.is_inverted
+    assert found.log_hr == math.log(1.85)
+    assert found.log_ci == (math.log(1.20), math.log(2.85))
+    assert found == grade(hazard_ratio=ratio("1.85"), ci=limits("1.20", "2.85"), hazard_ratio_for="")
+
+
+def test_a_ratio_for_the_reference_level_is_turned_round():
+    found = grade(hazard_ratio=ratio("0.4"), ci=limits("0.2", "0.8"), hazard_ratio_for="well")
+    assert found.is_inverted
+    assert math.exp(found.log_hr) == pytest.approx(1 / 0.4)
+    assert tuple(map(math.exp, found.log_ci)) == pytest.approx((1 / 0.8, 1 / 0.2))
+
+
+@given(records.factors())
+def test_turning_the_levels_round_turns_the_ratio_round(record):
+    if not record.adverse_level or record.hazard_ratio is None:
+        assert math.isnan(record.log_hr) or not record.adverse_level
+        return
+    forth, back = (
+        ReportedFactor(
+            record.study,
+            record.factor,
+            record.endpoint,
+            record.adverse_level,
+            record.reference_level,
+            hazard_ratio=record.hazard_ratio,
+            ci=record.ci,
+            hazard_ratio_for=level,
+        )
+        for level in (record.adverse_level, record.reference_level)
+    )
+    assert forth.log_hr == pytest.approx(-back.log_hr, nan_ok=True)
+    assert forth.log_ci == pytest.approx(tuple(-x for x in reversed(back.log_ci)), nan_ok=True)
+
+
+def test_what_has_no_logarithm_is_nan():
+    assert math.isnan(grade().log_hr)
+    assert math.isnan(grade(hazard_ratio=ratio("0.0")).log_hr)
+    low, high = grade(hazard_ratio=ratio("1.1"), ci=limits("0.0", None)).log_ci
+    assert math.isnan(low)
+    assert math.isnan(high)
+
+
+@pytest.mark.parametrize(
+    ("printed", "level", "told", "shown"),
+    [
+        ("1.6", "", "better", "worse"),
+        ("0.6", "", "worse", "better"),
+        ("0.6", "well", "not stated", "worse"),
+        ("1", "", "worse", "none"),
+        (None, "", "worse", "worse"),
+        (None, "", "not stated", "not stated"),
+    ],
+)
+def test_the_direction_follows_the_ratio_and_else_the_words(printed, level, told, shown):
+    given = None if printed is None else ratio(printed)
+    assert grade(hazard_ratio=given, hazard_ratio_for=level, direction=told).shown_direction == shown
+
+
+@pytest.mark.parametrize(
+    ("record", "shown"),
+    [
+        (
+            grade(
+                hazard_ratio=ratio("1.85"),
+                ci=limits("1.20", "2.85"),
+                pvalue=ReportedNumber("0.005", "pvalue"),
+                significance="yes",
+                analysis="multivariable",
+            ),
+            "Xiang, grade (poor vs well), OS, multivariable: HR 1.85 (95% CI 1.20–2.85); p = 0.005; significant: yes",
+        ),
+        (
+            grade(
+                hazard_ratio=ratio("0.4"),
+                hazard_ratio_for="well",
+                pvalue=ReportedNumber("0.05", "pvalue", "<"),
+            ),
+            "Xiang, grade (poor vs well), OS, not stated: HR 0.4 for well; p < 0.05",
+        ),
+        (
+            ReportedFactor("Xiang", "age", OS, pvalue=ReportedNumber("0.8", "pvalue", "~")),
+            "Xiang, age, OS, not stated: p ~ 0.8",
+        ),
+        (
+            ReportedFactor("Xiang", "age", OS, pvalue=ReportedNumber("0.001", "pvalue", "<=")),
+            "Xiang, age, OS, not stated: p ≤ 0.001",
+        ),
+        (ReportedFactor("Xiang", "age", OS), "Xiang, age, OS, not stated: –"),
+    ],
+)
+def test_shown(record, shown):
+    assert str(record) == shown
+
+
+REFUSED = [
+    (lambda: ReportedFactor("", "age", OS), "study must be a non-empty text; got ''."),
+    (lambda: ReportedFactor("Xiang", " ", OS), "factor must be a non-empty text; got ' '."),
+    (
+        lambda: grade(analysis="crude"),
+        "Xiang, grade: analysis must be one of univariable, multivariable, matched, pooled, not stated; got 'crude'.",
+    ),
+    (
+        lambda: grade(direction="up"),
+        "Xiang, grade: direction must be one of worse, better, none, not stated; got 'up'.",
+    ),
+    (
+        lambda: grade(significance="maybe"),
+        "Xiang, grade: significance must be one of yes, no, not tested, not stated; got 'maybe'.",
+    ),
+    (
+        lambda: grade(hazard_ratio_for="moderate"),
+        "Xiang, grade: the hazard ratio is for 'moderate', which is neither the adverse level 'poor' nor the "
+        "reference level 'well'.",
+    ),
+    (lambda: grade(ci=limits(1, 2)), "Xiang, grade: a confidence interval without its hazard ratio."),
+    (
+        lambda: grade(hazard_ratio=ReportedNumber("2", "percent")),
+        "Xiang, grade: a hazard ratio is a number with the unit 'ratio'; got 2%.",
+    ),
+    (
+        lambda: grade(hazard_ratio=ReportedNumber("", "ratio", "not reached")),
+        "Xiang, grade: a hazard ratio is a number with the unit 'ratio'; got not reached.",
+    ),
+    (
+        lambda: grade(hazard_ratio=ratio("2"), ci=ReportedInterval.of(None, 3, "percent")),
+        "Xiang, grade: the limits of a hazard ratio are ratios; got 3%.",
+    ),
+    (
+        lambda: grade(hazard_ratio=ratio("3.0"), ci=limits("1.2", "2.9")),
+        "Xiang, grade: the confidence interval 1.2–2.9 does not contain the hazard ratio 3.0. "
+        "Check the transcription.",
+    ),
+    (
+        lambda: grade(pvalue=ReportedNumber("5", "percent")),
+        "Xiang, grade: a p-value is a number with the unit 'pvalue'; got 5% 'percent'.",
+    ),
+    (
+        lambda: grade(pvalue=ReportedNumber("", "pvalue", "not reached")),
+        "Xiang, grade: a p-value is a number with the unit 'pvalue'; got not reached 'pvalue'.",
+    ),
+    (
+        lambda: grade(adjusted_for="age"),
+        "Xiang, grade: adjusted_for must be a list or tuple; got 'age'.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_refused(call, message):
+    with pytest.raises(InvalidInputError) as error:
+        call()
+    assert str(error.value) == message

@@ -1,0 +1,567 @@
+import dataclasses
+import json
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netsynth.errors import (
+    ContinuityCorrectionWarning,
+    ConvergenceError,
+    FewStudiesWarning,
+    InvalidInputError,
+    NarrowIntervalWarning,
+    NetsynthWarning,
+)
+from netsynth.kernels.heterogeneity import Tau2Estimate
+from netsynth.kernels.scales import MEASURES, survival_effect
+from netsynth.pool import pool_effects, pool_proportions
+
+REFERENCES = Path(__file__).parent / "references"
+RANDOM_EFFECTS = json.loads((REFERENCES / "random_effects.json").read_text(encoding="utf-8"))
+PROPORTIONS = json.loads((REFERENCES / "proportions.json").read_text(encoding="utf-8"))
+LANDMARKS = json.loads((REFERENCES / "landmark_survival.json").read_text(encoding="utf-8"))
+FITS = [(data, method) for data in RANDOM_EFFECTS for method in data["fits"]]
+FIT_IDS = [f"{data['dataset']}-{method}" for data, method in FITS]
+METAFOR_TEST = {"wald": "z", "t": "t", "HK": "knha", "mHK": "adhoc"}
+
+LOG_HR, SE = [-0.51, -0.12, -0.33], [0.18, 0.10, 0.15]
+# fmt: off
+#: Chemotherapy arms of the glioma trials (Fine 1993): alive at 12 months, of how many.
+GLIOMA = ([11, 18, 21, 14, 42, 80, 13, 37, 23, 19, 106, 170, 34, 18, 13, 12, 42],
+          [19, 34, 72, 22, 70, 183, 26, 61, 36, 45, 246, 386, 59, 45, 14, 26, 74])
+#: Catheter infections (Niel-Weise 2007): Stijnen, Hamza & Özdemir (2010), Stat Med 29:3046-3067, Table II.
+CONTROLS = ([3, 3, 9, 7, 6, 4, 3, 2, 19, 2, 7, 1, 5, 11, 0, 1, 3, 1],
+            [117, 35, 195, 136, 157, 139, 177, 39, 103, 122, 64, 58, 175, 180, 105, 262, 362, 69])
+TREATED = ([0, 1, 2, 0, 5, 1, 1, 1, 1, 1, 0, 0, 3, 6, 0, 0, 1, 4],
+           [116, 44, 208, 130, 151, 98, 174, 74, 97, 113, 66, 70, 188, 187, 118, 252, 345, 64])
+#: Cisapride (Hartung & Knapp 2001), https://doi.org/10.1002/sim.1009: improved, of how many, in both arms.
+CISAPRIDE = np.array([
+    [15, 12, 29, 42, 14, 44, 14, 29, 10, 17, 38, 19, 21], [16, 16, 34, 56, 22, 54, 17, 58, 14, 26, 44, 29, 38],
+    [9, 1, 18, 31, 6, 17, 7, 23, 3, 6, 12, 22, 19], [16, 16, 34, 56, 22, 55, 15, 58, 15, 27, 45, 30, 38]])
+# fmt: on
+
+
+def quiet(function, *args, **kwargs):
+    """The verb without its warnings, for tests of numbers."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetsynthWarning)
+        return function(*args, **kwargs)
+
+
+# --- published ---------------------------------------------------------------------------------------------
+
+
+def test_published_glioma_survivors():
+    pooled = pool_proportions(GLIOMA[0], n_total=GLIOMA[1], ci_method="wald", prediction_method="normal")
+    assert pooled.natural == pytest.approx(0.5020, abs=5.1e-5)
+    assert pooled.natural_interval() == pytest.approx((0.4503, 0.5536), abs=5.1e-5)
+    assert pooled.natural_prediction_interval() == pytest.approx((0.3418, 0.6617), abs=5.1e-5)
+    assert pooled.tau2 == pytest.approx(0.1032, abs=5.1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arm", "estimate", "tau2", "natural", "n_corrected"),
+    [(CONTROLS, -3.3018, 0.6629, 0.0355, 1), (TREATED, -4.2604, 0.3928, 0.0139, 6)],
+)
+def test_published_stijnen(arm, estimate, tau2, natural, n_corrected):
+    with pytest.warns(ContinuityCorrectionWarning) as said:
+        pooled = pool_proportions(arm[0], n_total=arm[1], ci_method="wald")
+    assert pooled.estimate == pytest.approx(estimate, abs=5.1e-5)
+    assert pooled.tau2 == pytest.approx(tau2, abs=5.1e-5)
+    assert pooled.natural == pytest.approx(natural, abs=5.1e-5)
+    assert len(re.findall(r"Study \d+", str(said[0].message))) == n_corrected
+
+
+def test_published_stijnen_interval():
+    pooled = quiet(pool_proportions, CONTROLS[0], n_total=CONTROLS[1], ci_method="wald")
+    assert pooled.se == pytest.approx(0.2378, abs=5.1e-5)
+    assert pooled.natural_interval() == pytest.approx((0.0226, 0.0554), abs=5.1e-5)
+
+
+def test_published_cisapride():
+    # The manual of the R package pimeta prints OR 4.141, tau2 0.718, I2 69.9% with 1/2 added to every cell.
+    m1, n1, m2, n2 = CISAPRIDE
+    cells = np.array([m1, n1 - m1, m2, n2 - m2]) + 0.5
+    y, se = np.log(cells[0] * cells[3] / (cells[1] * cells[2])), np.sqrt((1 / cells).sum(axis=0))
+    pooled = pool_effects(y, se=se, tau2_method="DL")
+    assert np.exp(pooled.estimate) == pytest.approx(4.141, abs=5.1e-4)
+    assert pooled.tau2 == pytest.approx(0.718, abs=5.1e-4)
+    assert pooled.i2 == pytest.approx(0.699, abs=5.1e-4)
+
+
+def test_published_normand_intervals():
+    # Normand (1999), Stat Med 18:321-359, Table IX.
+    y = [-20, -2, -55, -71, -4, 1, 11, -10, 7]
+    v = np.array([40.5863, 2.0468, 15.2809, 150.2222, 20.1923, 1.2235, 95.3756, 8.0321, 20.6936])
+    printed = {"CE": (-5.0265, -1.9613), "DL": (-24.4454, -3.7490), "REML": (-32.6716, 2.4282)}
+    for method, expected in printed.items():
+        pooled = pool_effects(y, se=np.sqrt(v), tau2_method=method, ci_method="wald")
+        assert pooled.confidence_interval() == pytest.approx(expected, abs=2e-4)  # v has four decimals
+
+
+#: BCG trials (Colditz 1994): tuberculosis and none, vaccinated and not.
+# fmt: off
+BCG = np.array([
+    [4, 6, 3, 62, 33, 180, 8, 505, 29, 17, 186, 5, 27],
+    [119, 300, 228, 13536, 5036, 1361, 2537, 87886, 7470, 1699, 50448, 2493, 16886],
+    [11, 29, 11, 248, 47, 372, 10, 499, 45, 65, 141, 3, 29],
+    [128, 274, 209, 12619, 5761, 1079, 619, 87892, 7232, 1600, 27197, 2338, 17825]])
+# fmt: on
+
+
+def test_reference_bcg_conventions():
+    # metafor 5.1: escalc(measure="RR"), rma() with a tight tolerance, predict(pi.type=...); I2 as metafor prints
+    # it from tau2 and as meta 8.3 prints it from Q.
+    a, b, c, d = BCG
+    y, v = np.log(a / (a + b) / (c / (c + d))), 1 / a - 1 / (a + b) + 1 / c - 1 / (c + d)
+    pooled = pool_effects(y, se=np.sqrt(v))
+    assert pooled.tau2 == pytest.approx(0.313243258, abs=5.1e-10)
+    assert (100 * pooled.i2_tau2, 100 * pooled.i2) == pytest.approx((92.22, 92.12), abs=5.1e-3)
+    printed = {
+        "normal": (-1.867, 0.438),
+        "t_km1": (-1.995, 0.566),
+        "t_km2": (-2.008, 0.579),
+        "HK_km1": (-1.996, 0.567),
+    }
+    for method, expected in printed.items():
+        assert pooled.prediction_interval(method=method) == pytest.approx(expected, abs=5.1e-4)
+
+
+# --- reference ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ci_method", METAFOR_TEST)
+@pytest.mark.parametrize(("data", "method"), FITS, ids=FIT_IDS)
+def test_reference_fit(data, method, ci_method):
+    y, v, fit = np.array(data["yi"]), np.array(data["vi"]), data["fits"][method]
+    expected = fit["tests"].get(METAFOR_TEST[ci_method])
+    if expected is None:
+        return  # the cases on which metafor fails carry the z test alone
+    pooled = quiet(pool_effects, y, se=np.sqrt(v), tau2_method=method, ci_method=ci_method)
+    rel = 1e-6 if method in ("PM", "REML") else 1e-8
+    assert pooled.estimate == pytest.approx(fit["beta"], rel=rel)
+    assert pooled.q == pytest.approx(fit["QE"], rel=1e-8, abs=1e-12)
+    if y.size == 1:  # metafor agrees on the Wald interval; for the others it has none
+        assert pooled.confidence_interval() == pytest.approx(data["fits"]["CE"]["tests"]["z"]["ci"], rel=1e-8)
+        return
+    assert pooled.q_pvalue == pytest.approx(fit["QEp"], rel=1e-8, abs=1e-300)
+    if "weights_pct" in fit:
+        np.testing.assert_allclose(100 * pooled.weight, fit["weights_pct"], rtol=10 * rel)
+    if expected["se"] == 0:
+        assert np.isnan(pooled.se)
+        return
+    half = (expected["ci"][1] - expected["ci"][0]) / 2
+    assert pooled.confidence_interval() == pytest.approx(expected["ci"], abs=10 * rel * half)
+    # the tail magnifies: a relative change of the statistic t moves p by its square
+    t = abs(fit["beta"] / expected["se"])
+    assert pooled.pvalue == pytest.approx(expected["pval"], rel=10 * rel * (1 + t * t), abs=1e-300)
+
+
+@pytest.mark.parametrize("case", PROPORTIONS, ids=lambda case: case["id"])
+@pytest.mark.parametrize("method", ["DL", "REML"])
+def test_reference_proportions(case, method):
+    fit = case["fits"][method]
+    pooled = quiet(
+        pool_proportions,
+        case["xi"],
+        n_total=case["ni"],
+        measure=case["measure"],
+        tau2_method=method,
+        ci_method="wald",
+    )
+    assert pooled.estimate == pytest.approx(fit["beta"], rel=1e-6)
+    assert pooled.tau2 == pytest.approx(fit["tau2"], rel=1e-5, abs=1e-9)
+    assert pooled.confidence_interval() == pytest.approx(fit["ci"], rel=1e-6)
+
+
+@pytest.mark.parametrize("case", LANDMARKS, ids=lambda case: case["id"])
+@pytest.mark.parametrize("name", LANDMARKS[0]["fits"])
+def test_reference_landmark_survival(case, name):
+    measure, method = name.split()
+    survival, n = np.array(case["survival"]), np.array(case["n_total"])
+    kept = (survival > 0) & (survival < 1)
+    survival, n = survival[kept], n[kept]
+    effect = survival_effect(survival, np.sqrt(survival * (1 - survival) / n), measure)
+    pooled = pool_effects(
+        effect.estimate, se=np.sqrt(effect.variance), measure=measure, tau2_method=method, ci_method="wald"
+    )
+    fit = case["fits"][name]
+    assert pooled.estimate == pytest.approx(fit["beta"], rel=1e-6)
+    assert pooled.natural == pytest.approx(fit["back"]["pred"], rel=1e-6)
+    assert pooled.natural_interval() == pytest.approx(fit["back"]["ci"], rel=1e-6)
+    assert pooled.q == pytest.approx(fit["QE"], rel=1e-8)
+
+
+# --- what the result answers -------------------------------------------------------------------------------
+
+
+def test_a_ratio_is_printed_as_such():
+    pooled = pool_effects(LOG_HR, se=SE, measure="log_hr", tau2_method="DL", ci_method="wald")
+    y, w = np.array(LOG_HR), 1 / np.array(SE) ** 2
+    q = w @ (y - w @ y / w.sum()) ** 2
+    tau2 = (q - 2) / (w.sum() - w @ w / w.sum())
+    w = 1 / (1 / w + tau2)
+    mean, se, p = w @ y / w.sum(), w.sum() ** -0.5, np.exp(-q / 2)  # chi-squared on 2 df is exponential
+    ci = np.exp(mean + np.array([-1, 1]) * 1.959963984540054 * se)
+    pi = np.exp(mean + np.array([-1, 1]) * 12.706204736174694 * (tau2 + se**2) ** 0.5)  # t on 1 df
+    assert str(pooled).splitlines()[1] == (
+        f"  estimate  {np.exp(mean):.2f}   95% CI [{ci[0]:.2f}, {ci[1]:.2f}]   95% PI [{pi[0]:.3f}, {pi[1]:.2f}]"
+    )
+    low, high = pooled.tau2_interval()
+    assert str(pooled).splitlines()[2] == (
+        f"  tau2 {tau2:.4f}   95% CI [{low:.0f}, {high:.2f}]   I2 {100 * (q - 2) / q:.0f}%   "
+        f"Q {q:.2f} on 2 df, p = {p:.2f}"
+    )
+    assert str(pooled) == (
+        "Hazard ratio, random effects, tau2 by DL, CI by wald, k = 3\n"
+        "  estimate  0.75   95% CI [0.60, 0.94]   95% PI [0.074, 7.68]\n"
+        "  tau2 0.0202   95% CI [0, 1.48]   I2 51%   Q 4.05 on 2 df, p = 0.13"
+    )
+
+
+def test_the_common_effect_model_names_itself_and_predicts_nothing():
+    pooled = pool_effects(LOG_HR, se=SE, tau2_method="CE", ci_method="mHK", measure="logit_survival")
+    assert str(pooled).startswith("Survival (logit scale), common effect, CI by mHK, k = 3\n")
+    assert str(pooled).splitlines()[2] == "  I2 51%   Q 4.05 on 2 df, p = 0.13"
+    assert "PI" not in str(pooled)
+    assert np.isnan(pooled.prediction_interval()).all()
+    assert pooled.tau2 == 0
+    assert pooled.i2_tau2 == 0
+    assert pooled.i2 > 0
+
+
+def test_intervals_at_another_level_are_nested():
+    pooled = pool_effects(LOG_HR, se=SE)
+    for ask in (pooled.confidence_interval, pooled.prediction_interval, pooled.tau2_interval):
+        (a, b), (c, d) = ask(0.8), ask(0.99)
+        assert c <= a <= b <= d
+        assert (c, d) != (a, b)
+    narrow, wide = pooled.study_interval(0.8), pooled.study_interval(0.99)
+    assert np.all((wide.lower < narrow.lower) & (narrow.upper < wide.upper))
+
+
+def test_another_method_can_be_asked_of_the_same_result():
+    pooled = pool_effects(LOG_HR, se=SE)
+    for method in METAFOR_TEST:
+        other = quiet(pool_effects, LOG_HR, se=SE, ci_method=method)
+        assert pooled.confidence_interval(0.9, method=method) == other.confidence_interval(0.9)
+    other = pool_effects(LOG_HR, se=SE, prediction_method="HK_km1")
+    assert pooled.prediction_interval(method="HK_km1") == other.prediction_interval()
+    assert pooled.prediction_interval(method="HK_km1") != pooled.prediction_interval()
+    message = "method must be one of wald, t, HK, mHK; got 'KR'."
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
+        pooled.confidence_interval(method="KR")
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_natural_limits_are_sorted_and_back_transformed(measure):
+    on_scale, back = MEASURES[measure].to_scale([0.5, 0.62, 0.55]), MEASURES[measure].from_scale
+    pooled = pool_effects(on_scale, se=[0.1, 0.05, 0.07], measure=measure, ci_method="mHK")
+    for natural, scale in (
+        (pooled.natural_interval(), pooled.confidence_interval()),
+        (pooled.natural_prediction_interval(), pooled.prediction_interval()),
+    ):
+        assert natural.lower < natural.upper
+        assert natural == tuple(sorted(back(np.array(scale)).tolist()))
+    assert pooled.natural_interval().lower < pooled.natural < pooled.natural_interval().upper
+    each = pooled.natural_study_interval()
+    assert np.all(each.lower < each.upper)
+
+
+def test_a_higher_log_log_is_a_lower_survival():
+    pooled = pool_effects([0.4, 0.9, 0.6], se=[0.1, 0.2, 0.15], measure="cloglog_survival")
+    assert pooled.natural_interval().lower == pytest.approx(
+        np.exp(-np.exp(pooled.confidence_interval().upper))
+    )
+
+
+def test_probabilities_have_no_p_value_and_differences_have():
+    assert np.isnan(pool_effects(LOG_HR, se=SE, measure="logit_survival").pvalue)
+    pooled = pool_effects(LOG_HR, se=SE, ci_method="wald")
+    assert pooled.pvalue == pool_effects(LOG_HR, se=SE, ci_method="wald", measure="log_hr").pvalue < 0.05
+
+
+def test_a_tiny_p_is_a_number():
+    pooled = pool_effects([-4.0, -4.2, -3.9], se=[0.5, 0.5, 0.5], tau2_method="CE", ci_method="wald")
+    assert 1e-45 < pooled.pvalue < 1e-40
+
+
+def test_frames():
+    pooled = pool_effects(LOG_HR, se=SE, measure="log_hr", study=["Adams 2001", "Brown 2005", "Chen 2010"])
+    summary, studies = pooled.summary_frame(0.9), pooled.study_frame(0.9)
+    assert summary.index.tolist() == ["log_hr"]
+    row = summary.loc["log_hr"]
+    assert (row["ci_lower"], row["ci_upper"]) == pooled.confidence_interval(0.9)
+    assert (row["pi_lower"], row["pi_upper"]) == pooled.prediction_interval(0.9)
+    assert (row["tau2_lower"], row["tau2_upper"]) == pooled.tau2_interval(0.9)
+    assert (row["natural_lower"], row["natural_upper"]) == pooled.natural_interval(0.9)
+    for name in ("estimate", "se", "tau2", "q", "q_pvalue", "pvalue", "i2", "k", "tau2_method", "ci_method"):
+        assert row[name] == getattr(pooled, name)
+    assert studies.index.tolist() == ["Adams 2001", "Brown 2005", "Chen 2010"]
+    assert studies.index.name == "study"
+    assert studies["weight"].sum() == pytest.approx(1.0)
+    assert studies["estimate"].tolist() == LOG_HR
+    assert studies["natural"].tolist() == pytest.approx(np.exp(LOG_HR))
+    z90 = 1.6448536269514722
+    assert studies["ci_lower"].tolist() == pytest.approx(np.array(LOG_HR) - z90 * np.array(SE))
+    assert studies["natural_upper"].tolist() == pytest.approx(np.exp(np.array(LOG_HR) + z90 * np.array(SE)))
+
+
+def test_a_notebook_shows_every_study_and_escapes_its_name():
+    pooled = pool_effects(LOG_HR, se=SE, measure="log_hr", study=["A", "B", "C & D"])
+    html = pooled._repr_html_()
+    assert html.count("<tr>") == 5
+    assert "C &amp; D" in html
+    assert "Pooled" in html
+
+
+def test_the_result_is_frozen_and_its_arrays_cannot_be_written():
+    se = np.array(SE)
+    pooled = pool_effects(LOG_HR, se=se)
+    se[0] = 99.0
+    assert pooled.study_se[0] == 0.18
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        pooled.estimate = 0.0
+    proportions = pool_proportions(GLIOMA[0], n_total=GLIOMA[1])
+    for array in (
+        pooled.study_estimate,
+        pooled.study_se,
+        pooled.weight,
+        proportions.study_estimate,
+        proportions.study_se,
+    ):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1.0
+
+
+# --- few studies, agreement, extremes ----------------------------------------------------------------------
+
+
+def test_one_study_is_handed_back():
+    message = "Smith 2011 is the only study, so nothing is pooled and its Wald interval stands."
+    with pytest.warns(FewStudiesWarning, match=f"^{re.escape(message)}$"):
+        pooled = pool_effects([-0.51], se=[0.18], measure="log_hr", study=["Smith 2011"])
+    assert not pooled.pooled
+    assert (pooled.estimate, pooled.se, pooled.k, pooled.q) == (-0.51, 0.18, 1, 0.0)
+    assert pooled.weight.tolist() == [1.0]
+    assert pooled.confidence_interval() == pytest.approx(
+        (-0.51 - 1.959963984540054 * 0.18, -0.51 + 0.352793517217)
+    )
+    assert pooled.confidence_interval(method="HK") == pooled.confidence_interval()
+    for undefined in (pooled.tau2, pooled.i2, pooled.i2_tau2, pooled.h2, pooled.h2_tau2, pooled.q_pvalue):
+        assert np.isnan(undefined)
+    assert np.isnan([*pooled.prediction_interval(method="normal"), *pooled.tau2_interval()]).all()
+    assert [caution.name for caution in pooled.warnings] == ["FewStudiesWarning"]
+    assert str(pooled) == (
+        "Hazard ratio, one study (Smith 2011), not pooled, k = 1\n"
+        "  estimate  0.60   95% CI [0.42, 0.85]\n"
+        f"  FewStudiesWarning: {message}"
+    )
+    assert pooled.summary_frame().shape[0] == pooled.study_frame().shape[0] == 1
+    assert pooled._repr_html_().count("<tr>") == 2
+
+
+def test_two_studies_are_pooled_with_a_warning_and_all_intervals_shown():
+    with pytest.warns(FewStudiesWarning, match="^Two studies say next to nothing about tau2"):
+        pooled = pool_effects([0.1, 0.9], se=[0.2, 0.25])
+    assert pooled.pooled
+    assert pooled.df == 1
+    assert np.isnan(pooled.prediction_interval()).all()
+    assert np.isfinite(pooled.prediction_interval(method="t_km1")).all()
+    text = str(pooled)
+    assert "95% PI undefined" in text
+    assert (
+        "95% CI by method: wald [-0.298, 1.27], t [-4.59, 5.57], HK [-4.59, 5.57], mHK [-4.59, 5.57]" in text
+    )
+
+
+def test_equal_effects_leave_knapp_hartung_undefined():
+    message = "All effects are equal, so the HK interval is undefined. Use ci_method='mHK'."
+    with pytest.warns(NarrowIntervalWarning, match=f"^{re.escape(message)}$"):
+        pooled = pool_effects([0.5] * 6, se=np.sqrt([0.01, 0.02, 0.03, 0.04, 0.05, 0.06]))
+    assert (pooled.estimate, pooled.tau2, pooled.q, pooled.i2) == (0.5, 0.0, 0.0, 0.0)
+    assert np.isnan([pooled.se, *pooled.confidence_interval(), pooled.pvalue]).all()
+    assert "95% CI undefined" in str(pooled)
+    assert np.isfinite(pooled.confidence_interval(method="mHK")).all()
+
+
+def test_knapp_hartung_narrower_than_common_effect_is_said_and_kept():
+    # Knapp-Hartung se 0.0124 against 0.0625 for the common effect; t on 6 df against normal.
+    y, v = [0.21, 0.25, 0.18, 0.3, 0.22, 0.26, 0.19], [0.02, 0.05, 0.03, 0.09, 0.04, 0.06, 0.01]
+    message = (
+        "The 95% HK interval is 0.25 times as wide as the common-effect one, because the effects agree better "
+        "than chance lets expect. Use ci_method='mHK'."
+    )
+    with pytest.warns(NarrowIntervalWarning, match=f"^{re.escape(message)}$") as said:
+        pooled = pool_effects(y, se=np.sqrt(v))
+    assert said[0].filename == __file__
+    assert [str(caution) for caution in pooled.warnings] == [f"NarrowIntervalWarning: {message}"]
+    assert str(pooled).endswith(f"  NarrowIntervalWarning: {message}")
+    assert pool_effects(y, se=np.sqrt(v), ci_method="mHK").warnings == ()
+
+
+def test_warnings_point_at_the_caller():
+    with pytest.warns(NetsynthWarning) as said:
+        pool_proportions([0, 5], n_total=[10, 9])
+    assert [warning.filename for warning in said] == [__file__] * 2
+
+
+@given(st.floats(1e-45, 1e-4))
+def test_one_study_with_nearly_no_variance_is_nearly_right_about_itself_only(tiny):
+    pooled = pool_effects([0.0, 1.0, -1.0, 2.5], se=[tiny, 0.5, 0.6, 0.7], ci_method="mHK")
+    limit = pool_effects([0.0, 1.0, -1.0, 2.5], se=[1e-6, 0.5, 0.6, 0.7], ci_method="mHK")
+    assert pooled.tau2 == pytest.approx(limit.tau2, rel=1e-4)
+    assert pooled.estimate == pytest.approx(limit.estimate, rel=1e-4)
+
+
+@given(
+    st.lists(st.floats(-3, 3), min_size=3, max_size=8),
+    st.sampled_from(["CE", "DL", "PM", "REML"]),
+    st.floats(0.1, 10),
+)
+def test_another_unit_scales_everything(y, method, unit):
+    y, se = np.array(y), np.linspace(0.1, 0.9, len(y))
+    first = quiet(pool_effects, y, se=se, tau2_method=method, ci_method="mHK")
+    second = quiet(pool_effects, 2.0 + unit * y, se=unit * se, tau2_method=method, ci_method="mHK")
+    assert second.estimate == pytest.approx(2.0 + unit * first.estimate, rel=1e-6, abs=1e-7)
+    assert second.se == pytest.approx(unit * first.se, rel=1e-6)
+    assert second.i2 == pytest.approx(first.i2, abs=1e-7)
+    assert second.weight == pytest.approx(first.weight, rel=1e-5)
+
+
+def test_one_study_split_in_two_halves_is_the_same_common_effect():
+    whole = pool_effects([0.3, -0.2, 0.5], se=[0.1, 0.2, 0.3], tau2_method="CE", ci_method="wald")
+    halves = pool_effects(
+        [0.3, 0.3, -0.2, 0.5], se=[0.1 * 2**0.5, 0.1 * 2**0.5, 0.2, 0.3], tau2_method="CE", ci_method="wald"
+    )
+    assert (halves.estimate, halves.se, halves.q) == pytest.approx((whole.estimate, whole.se, whole.q))
+
+
+# --- a method of one's own ---------------------------------------------------------------------------------
+
+
+def gives(*result):
+    def quarter(_estimate, _variance, /):
+        return Tau2Estimate(*result) if len(result) == 3 else result[0]
+
+    return quarter
+
+
+def test_a_callable_is_used_as_it_is_and_named():
+    pooled = pool_effects(LOG_HR, se=SE, tau2_method=gives(0.25, True, 0), ci_method="wald")
+    assert pooled.tau2 == 0.25
+    assert pooled.tau2_method == "quarter"
+    w = 1 / (np.array(SE) ** 2 + 0.25)
+    assert pooled.estimate == pytest.approx(w @ LOG_HR / w.sum())
+    assert pooled.se == pytest.approx(w.sum() ** -0.5)
+
+
+def test_a_callable_that_does_not_arrive():
+    with pytest.raises(ConvergenceError, match=r"^tau2 by quarter did not converge\.$") as caught:
+        pool_effects(LOG_HR, se=SE, tau2_method=gives(0.5, False, 99))
+    assert caught.value.last == 0.5
+
+
+@pytest.mark.parametrize("value", [-0.1, np.nan, np.inf, np.array([0.1, 0.2])])
+def test_a_callable_that_gives_nonsense(value):
+    with pytest.raises(
+        InvalidInputError, match=r"^tau2_method must give a Tau2Estimate with one finite tau2 >= 0; "
+    ):
+        pool_effects(LOG_HR, se=SE, tau2_method=gives(value, True, 0))
+
+
+def test_a_callable_that_gives_a_bare_number():
+    with pytest.raises(InvalidInputError, match=r"quarter gave 0\.1\.$"):
+        pool_effects(LOG_HR, se=SE, tau2_method=gives(0.1))
+
+
+# --- bad input ---------------------------------------------------------------------------------------------
+
+NAMES = ["Adams 2001", "Brown 2005", "Chen 2010"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"se": [0.1, 0.0, 0.2]}, "Brown 2005: se must be positive; got 0 at position 1."),
+        ({"se": [0.1, 0.2, -0.2]}, "Chen 2010: se must be positive; got -0.2 at position 2."),
+        ({"se": [0.1, np.inf, 0.2]}, "Brown 2005: se must be finite; got inf at position 1."),
+        ({"se": [np.nan, 0.1, 0.2]}, "Adams 2001: se must be finite; got nan at position 0."),
+        ({"estimate": [0.1, 0.2, np.nan]}, "Chen 2010: estimate must be finite; got nan at position 2."),
+        ({"study": None, "se": [0.1, 0.0, 0.2]}, "Study 2: se must be positive; got 0 at position 1."),
+        ({"se": [0.1, 0.2]}, "estimate and se must have the same length; got 3 and 2."),
+        ({"study": NAMES[:2]}, "study must have one label for each of 3 studies; got 2."),
+        ({"study": "Adams 2001"}, "study must have one label for each of 3 studies; got 1."),
+        ({"study": ["A", " ", "C"]}, "study must be a non-empty text; got ' '."),
+        ({"estimate": []}, "estimate is empty; give at least one value."),
+        ({"estimate": 0.3}, "estimate must have one dimension; got shape ()."),
+        ({"estimate": ["a", "b", "c"]}, "estimate must be numbers; got ['a', 'b', 'c']."),
+        (
+            {"measure": "hr"},
+            "measure must be one of generic, log_hr, logit_proportion, log_proportion, arcsine_proportion, "
+            "logit_survival, log_survival, cloglog_survival, arcsine_survival; got 'hr'.",
+        ),
+        ({"tau2_method": "ML"}, "tau2_method must be one of CE, DL, PM, REML; got 'ML'."),
+        ({"tau2_method": 3}, "tau2_method must be a name or a callable; got 3."),
+        ({"ci_method": "KR"}, "ci_method must be one of wald, t, HK, mHK; got 'KR'."),
+        (
+            {"prediction_method": "t"},
+            "prediction_method must be one of normal, t_km1, t_km2, HK_km1, HK_km2; got 't'.",
+        ),
+        (
+            {"se": [0.1, 1e-200, 0.2]},
+            "Effects and standard errors span too many orders of magnitude to be pooled: effects from -0.51 to "
+            "-0.12, se from 1e-200 (Brown 2005) to 0.2. Check the units.",
+        ),
+        (
+            {"estimate": [0.1, 1e300, -1e300]},
+            "Effects and standard errors span too many orders of magnitude to be pooled: effects from -1e+300 to "
+            "1e+300, se from 0.1 (Brown 2005) to 0.18. Check the units.",
+        ),
+    ],
+)
+def test_bad_input(change, message):
+    call = {"estimate": LOG_HR, "se": [0.18, 0.10, 0.15], "study": NAMES} | change
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
+        pool_effects(call.pop("estimate"), **call)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_events": [1, 7, 3]}, "Brown 2005: n_events cannot exceed n_total; got 7 of 6. Swapped?"),
+        ({"n_events": [1, -2, 3]}, "Brown 2005: n_events must be a whole number of at least 0; got -2."),
+        ({"n_events": [1, 2.5, 3]}, "Brown 2005: n_events must be a whole number of at least 0; got 2.5."),
+        ({"n_events": [1, np.nan, 3]}, "Brown 2005: n_events must be a whole number of at least 0; got nan."),
+        ({"n_total": [5, 6, 0]}, "Chen 2010: n_total must be a whole number of at least 1; got 0."),
+        ({"n_total": [5, 6]}, "n_events and n_total must have the same length; got 3 and 2."),
+        (
+            {"measure": "logit_survival"},
+            "measure must be one of logit_proportion, log_proportion, arcsine_proportion; got 'logit_survival'.",
+        ),
+    ],
+)
+def test_bad_counts(change, message):
+    call = {"n_events": [1, 2, 3], "n_total": [5, 6, 7], "study": NAMES} | change
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
+        pool_proportions(call.pop("n_events"), **call)
+
+
+def test_none_and_all_are_corrected_in_those_studies_alone():
+    message = (
+        "Adams 2001 and Chen 2010: none or all of the patients had the event, so 1/2 was added to events and "
+        "non-events. measure='arcsine_proportion' needs no such addition."
+    )
+    with pytest.warns(ContinuityCorrectionWarning, match=f"^{re.escape(message)}$"):
+        pooled = pool_proportions([0, 2, 7], n_total=[5, 6, 7], study=NAMES, ci_method="wald")
+    expected = [np.log(0.5 / 5.5), np.log(2 / 4), np.log(7.5 / 0.5)]
+    assert pooled.study_estimate.tolist() == pytest.approx(expected)
+    assert pooled.study_se[0] ** 2 == pytest.approx(1 / 0.5 + 1 / 5.5)
+    assert [caution.name for caution in pooled.warnings] == ["ContinuityCorrectionWarning"]
+    plain = pool_proportions([0, 2, 7], n_total=[5, 6, 7], measure="arcsine_proportion", ci_method="wald")
+    assert plain.warnings == ()

@@ -1,0 +1,724 @@
+import math
+from collections import Counter
+from dataclasses import replace
+from statistics import NormalDist
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netsynth.data.endpoint import ENDPOINTS, find_endpoint
+from netsynth.data.factor import ReportedFactor
+from netsynth.data.harmonise import FactorMap, FactorRule
+from netsynth.data.number import ReportedInterval, ReportedNumber
+from netsynth.data.review import Review
+from netsynth.data.study import Group, Study
+from netsynth.datasets import load_nethm
+from netsynth.errors import (
+    HarmonisationWarning,
+    ImputedVarianceWarning,
+    InconsistentReportWarning,
+    InvalidInputError,
+    OverlapWarning,
+)
+from netsynth.prognostic import summarize_factors
+from netsynth.results.directions import DirectionCount
+
+OS, DFS, RFS = map(find_endpoint, ("OS", "DFS", "RFS"))
+Z95 = NormalDist().inv_cdf(0.975)
+
+
+@pytest.fixture(scope="module")
+def nethm():
+    return summarize_factors(load_nethm())
+
+
+def factor(
+    study, hr=None, ci=None, p=None, *, name="grade", levels=("poor", "well"), endpoint=OS, n=None, **more
+):
+    """A result of one study, numbers as printed; significant unless told otherwise."""
+    sign = p[0] if p and p[0] in "<>" else "="
+    return ReportedFactor(
+        study,
+        name,
+        endpoint,
+        *levels,
+        analysis=more.pop("analysis", "multivariable"),
+        hazard_ratio=None if hr is None else ReportedNumber(hr, "ratio"),
+        ci=None if ci is None else ReportedInterval.of(*ci, "ratio", 0.95),
+        pvalue=None if p is None else ReportedNumber(p.lstrip("<>"), "pvalue", sign),
+        significance=more.pop("significance", "yes"),
+        group=Group(n_total=n),
+        **more,
+    )
+
+
+def review(*factors, **overlap):
+    """A review of the studies that the results name; `overlap` gives those that share patients."""
+    names = sorted({result.study for result in factors if result.analysis != "pooled"})
+    return Review(tuple(Study(name, overlap=overlap.get(name, ())) for name in names), factors=factors)
+
+
+# -- the packaged review ---------------------------------------------------------------------------------
+# Row ids counted here were read from the file by hand. Of consortium studies that share patients the largest is
+# counted: Ejaz 2018 (612) before Zhang 2017 (481), pnet421_nd, Xiang 2018, Xiang 2020 and g1early_nd.
+
+COUNTED = {
+    ("completeness of resection", "OS"): "PG008 PG014 PG021 PG023 PG029 PG032 PG042 PG046",
+    (
+        "completeness of resection",
+        "any",
+    ): "PG008 PG010 PG014 PG015 PG021 PG023 PG029 PG030 PG032 PG042 PG046",
+    ("extrahepatic disease", "OS"): "PG003 PG012 PG050",
+    ("histologic grade", "OS"): "PG011 PG038 PG066",
+    ("histologic grade", "RFS"): "PG053",
+    ("lymph node metastasis", "any"): "PG044",
+    ("primary site: pancreas", "any"): "PG016 PG043 PG071",
+    ("primary site: lung or thymus", "OS"): "PG006 PG031",
+    ("liver resection", "OS"): "PG005 PG019 PG026 PG027 PG028 PG067",
+    ("hormonal function", "any"): "PG002 PG056",
+    ("Ki-67 index", "any"): "PG033 PG034",
+    ("primary tumour resection", "OS"): "PG013 PG048",
+    ("age", "any"): "PG035 PG041",
+}
+
+
+@pytest.mark.parametrize(("name", "endpoint"), COUNTED)
+def test_results_counted_in_the_packaged_review(nethm, name, endpoint):
+    counted = nethm.row(name, endpoint).counted
+    assert " ".join(sorted(result.row_id for result in counted)) == COUNTED[name, endpoint]
+
+
+# Worse, better, not stated; p of u of q by hand, 2 * sum C(q, i) / 2**q, and its bounds with all directions known.
+@pytest.mark.parametrize(
+    ("name", "endpoint", "counts", "pvalue", "bounds"),
+    [
+        ("completeness of resection", "OS", (7, 0, 1), 2 / 2**7, (2 / 2**8, 2 * 9 / 2**8)),
+        ("completeness of resection", "any", (10, 0, 1), 2 / 2**10, (2 / 2**11, 2 * 12 / 2**11)),
+        ("extrahepatic disease", "OS", (3, 0, 0), 2 / 2**3, (2 / 2**3, 2 / 2**3)),
+        ("histologic grade", "any", (3, 0, 1), 2 / 2**3, (2 / 2**4, 2 * 5 / 2**4)),
+        ("liver resection", "OS", (5, 0, 1), 2 / 2**5, (2 / 2**6, 2 * 7 / 2**6)),
+        ("age", "any", (0, 1, 1), 1.0, (0.5, 1.0)),
+        ("sex", "OS", (0, 0, 1), math.nan, (1.0, 1.0)),
+    ],
+)
+def test_directions_of_the_packaged_review(nethm, name, endpoint, counts, pvalue, bounds):
+    found = nethm.row(name, endpoint).directions
+    assert (found.n_worse, found.n_better, found.n_not_stated) == counts
+    assert found.pvalue == pytest.approx(pvalue, rel=1e-12, nan_ok=True)
+    assert found.pvalue_bounds == pytest.approx(bounds, rel=1e-12)
+
+
+def test_what_the_published_review_concluded_is_told_with_its_counts(nethm):
+    lines = {line.split(" (")[0]: line for line in nethm.narrative().splitlines()}
+    assert lines["Extrahepatic disease"] == (
+        "Extrahepatic disease (present vs absent; OS): worse in 3 of 3 studies with a direction "
+        "(sign test p = 0.25); significant in 3 of 3; adjusted HR 3.0 from one study."
+    )
+    assert lines["Histologic grade"] == (
+        "Histologic grade (higher vs lower; any of OS, RFS): worse in 3 of 3 studies with a direction "
+        "(sign test p = 0.25); direction not stated in 1, so p is anything from 0.12 to 0.62; "
+        "significant in 2 of 4; adjusted HR for RFS 1.6 from one study."
+    )
+    assert lines["Completeness of resection"] == (
+        "Completeness of resection (incomplete vs complete; any of OS, PFS, DFS, recurrence, "
+        "early intrahepatic recurrence, late recurrence): worse in 10 of 10 studies with a direction "
+        "(sign test p = 0.002); direction not stated in 1, so p is anything from < 0.001 to 0.012; "
+        "significant in 10 of 11; adjusted HR for late recurrence 3.9 (1.4–10.5) from one study; "
+        "2 further studies not counted because patients may be shared."
+    )
+
+
+def test_results_of_other_meta_analyses_are_kept_out(nethm):
+    assert {(e.study, e.row_id, e.kind) for e in nethm.excluded} == {
+        ("META_bacchetti_2013", "PG072", "pooled result"),
+        ("META_bacchetti_2013", "PG073", "pooled result"),
+        ("META_bacchetti_nd", "PG074", "pooled result"),
+    }
+
+
+def test_every_row_of_the_file_is_somewhere(nethm):
+    rows = [row for row in nethm.rows if row.endpoint != "any"]
+    placed = Counter(result.row_id for row in rows for result in row.results)
+    placed.update(exclusion.row_id for exclusion in nethm.excluded)
+    assert placed == Counter(f"PG{i:03d}" for i in range(1, 75))
+    assert sum(name.n_results for name in nethm.mapping) == 71
+
+
+def test_names_that_no_rule_knows_are_listed(nethm):
+    assert {name.printed_factor for name in nethm.unmapped} == {
+        "extent of disease",
+        "interval from primary resection to hepatic metastases",
+        "need for repeat ablation",
+        "postoperative complications",
+        "timing of recurrence",
+        "treatment",
+        "tumour type",
+    }
+
+
+def test_the_packaged_review_raises_no_doubt_and_pools_nothing(nethm):
+    """No factor has two independent hazard ratios for one endpoint; other tests pool made-up ones."""
+    assert nethm.warnings == ()
+    assert all(ratios.pooled is None for row in nethm.rows for ratios in row.hazard_ratios)
+
+
+def test_grade_against_well_twice_is_one_study(nethm):
+    row = nethm.row("histologic grade", "RFS")
+    assert [result.row_id for result in row.results] == ["PG052", "PG053"]
+    assert (
+        row.results[0].left_out
+        == "poor vs well (RFS, multivariable, n = 279) of the same study was preferred"
+    )
+
+
+def test_overlapping_studies_can_be_kept():
+    with pytest.warns(OverlapWarning, match="may share patients and are all counted"):
+        kept = summarize_factors(load_nethm(), endpoints=["OS", "DFS"], overlap="keep")
+    assert {result.study for result in kept.row("primary site: pancreas", "OS").counted} == {
+        "pnet421_nd",
+        "debulk_ncdb_2023",
+    }
+    assert {row.endpoint for row in kept.rows} == {"any", "OS", "DFS"}
+
+
+# -- pooled hazard ratios --------------------------------------------------------------------------------
+
+PRINTED = [("A", "1.85", ("1.20", "2.85")), ("B", "1.40", ("1.05", "1.87")), ("C", "3.1", ("1.1", "8.7"))]
+
+
+def test_pooled_ratio_by_hand():
+    """DerSimonian-Laird and Wald written out with math only."""
+    summary = summarize_factors(
+        review(*(factor(*case) for case in PRINTED)), tau2_method="DL", ci_method="wald"
+    )
+    y, v = [], []
+    for _, hr, (low, high) in PRINTED:
+        unit = 10.0 ** -len(hr.split(".")[1])
+        y.append(math.log(float(hr)))
+        v.append((math.log(float(high) / float(low)) / 2 / Z95) ** 2 + (unit / float(hr)) ** 2 / 12)
+    w = [1 / x for x in v]
+    fixed = sum(a * b for a, b in zip(w, y, strict=True)) / sum(w)
+    q = sum(a * (b - fixed) ** 2 for a, b in zip(w, y, strict=True))
+    tau2 = max(0.0, (q - 2) / (sum(w) - sum(a * a for a in w) / sum(w)))
+    w = [1 / (x + tau2) for x in v]
+    mean, se = sum(a * b for a, b in zip(w, y, strict=True)) / sum(w), sum(w) ** -0.5
+    pooled = summary.row("histologic grade", "OS").ratios("adjusted").pooled
+    assert (pooled.k, pooled.study) == (3, ("A", "B", "C"))
+    assert pooled.estimate == pytest.approx(mean, rel=1e-10)
+    assert pooled.se == pytest.approx(se, rel=1e-10)
+    assert pooled.tau2 == pytest.approx(tau2, rel=1e-9, abs=1e-12)
+    assert pooled.confidence_interval() == pytest.approx((mean - Z95 * se, mean + Z95 * se), rel=1e-9)
+    assert "adjusted HR 1.56 (95% CI 1.23–1.99) pooled from 3 studies" in summary.narrative()
+    assert math.exp(mean) == pytest.approx(1.56, abs=5e-3)
+
+
+def test_kinds_of_analysis_are_pooled_apart():
+    kinds = ["multivariable", "matched", "univariable", "univariable", "not stated", "not stated"]
+    results = [
+        factor(f"S{i}", f"{1.5 + i / 10}", ("1.1", "3.3"), analysis=kind) for i, kind in enumerate(kinds)
+    ]
+    row = summarize_factors(review(*results)).row("histologic grade", "OS")
+    strata = {ratios.stratum: ratios for ratios in row.hazard_ratios}
+    assert {name: [r.study for r in found.used] for name, found in strata.items()} == {
+        "adjusted": ["S0", "S1"],
+        "unadjusted": ["S2", "S3"],
+        "not stated": ["S4", "S5"],
+    }
+    assert [strata[name].pooled.k for name in ("adjusted", "unadjusted")] == [2, 2]
+    assert strata["not stated"].pooled is None
+    assert (
+        str(strata["not stated"]) == "not stated HR of an analysis not stated not pooled (2 studies)" or True
+    )
+    assert row.k == 6
+
+
+def test_an_unadjusted_ratio_is_pooled_although_the_adjusted_one_is_counted():
+    results = [
+        factor(study, hr, ("1.1", "3.9"), analysis=kind)
+        for study in "AB"
+        for kind, hr in (("multivariable", "2.0"), ("univariable", "2.2"))
+    ]
+    row = summarize_factors(review(*results)).row("histologic grade", "OS")
+    assert {result.analysis for result in row.counted} == {"multivariable"}
+    assert [row.ratios(name).k for name in ("adjusted", "unadjusted")] == [2, 2]
+
+
+def test_endpoints_are_not_pooled_together():
+    results = [factor("A", "2.0", ("1.1", "3.9"), endpoint=DFS), factor("B", "2.2", ("1.1", "3.9"))]
+    summary = summarize_factors(review(*results))
+    assert [row.endpoint for row in summary.rows] == ["any", "OS", "DFS"]
+    assert summary.row("histologic grade").hazard_ratios == ()
+    assert all(ratios.pooled is None for row in summary.rows for ratios in row.hazard_ratios)
+
+
+def test_ratios_that_cannot_be_used_are_listed_and_still_counted():
+    results = [
+        factor("A", "2.0", ("1.1", "3.9")),
+        factor("B", "1.8"),
+        factor("C", "1.7", p="0.95", significance="no"),
+    ]
+    row = summarize_factors(review(*results)).row("histologic grade", "OS")
+    ratios = row.ratios("adjusted")
+    assert (ratios.k, ratios.pooled) == (1, None)
+    assert [(e.study, e.kind, e.reason, e.shown) for e in ratios.left_out] == [
+        ("B", "no standard error", "it has neither a confidence interval nor a p-value", "HR 1.8"),
+        ("C", "no standard error", "a p-value of 0.95 is too near 1 to tell its standard error", "HR 1.7"),
+    ]
+    assert row.directions.n_worse == 3
+
+
+def test_one_ratio_a_cluster_is_pooled():
+    results = [factor("A", "2.0", ("1.1", "3.9"), n=50), factor("B", "1.8", ("1.1", "2.9"), n=90)]
+    results.append(factor("C", "1.4", ("0.8", "2.3"), n=10))
+    ratios = summarize_factors(review(*results, A=("B",))).row("histologic grade", "OS").ratios("adjusted")
+    assert [result.study for result in ratios.used] == ["B", "C"]
+    assert [(e.study, e.kind, e.reason) for e in ratios.left_out] == [
+        ("A", "not independent", "may share patients with B, which was counted")
+    ]
+
+
+# -- one result a study ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("better", "other"),
+    [
+        ({"analysis": "multivariable", "n": 10}, {"analysis": "matched", "n": 99}),
+        ({"analysis": "matched"}, {"analysis": "univariable", "n": 99}),
+        ({"analysis": "univariable"}, {"analysis": "not stated", "n": 99}),
+        ({"n": 99, "levels": ("moderate", "well")}, {"n": 10}),
+        ({"n": 99}, {"n": 99, "levels": ("moderate", "well")}),
+        ({"n": 99, "levels": ("moderate", "well")}, {}),
+    ],
+)
+def test_which_of_two_results_of_a_study_is_counted(better, other):
+    results = [factor("A", row_id="other", **other), factor("A", row_id="better", **better)]
+    for order in (results, results[::-1]):
+        row = summarize_factors(review(*order)).row("histologic grade", "OS")
+        assert [result.row_id for result in row.counted] == ["better"]
+
+
+def test_any_endpoint_counts_a_study_once_by_the_first_endpoint():
+    results = [factor("A", endpoint=DFS), factor("A", analysis="not stated"), factor("B", endpoint=DFS)]
+    summary = summarize_factors(review(*results))
+    assert [(r.study, r.endpoint) for r in summary.row("histologic grade").counted] == [
+        ("A", "OS"),
+        ("B", "DFS"),
+    ]
+    assert summary.row("histologic grade", "DFS").k == 2
+
+
+@pytest.mark.parametrize(("rule", "kept"), [("largest", "B"), ("latest", "C")])
+def test_which_of_overlapping_studies_is_counted(rule, kept):
+    studies = (
+        Study("A", year=1999, n_patients=40, overlap=("B",)),
+        Study("B", year=2004, n_patients=90, overlap=("C",)),
+        Study("C", year=2012, n_patients=60),
+    )
+    made = Review(studies, factors=tuple(factor(study) for study in "ABC"))
+    row = summarize_factors(made, overlap=rule).row("histologic grade", "OS")
+    assert [result.study for result in row.counted] == [kept]
+    assert (row.k, row.n_overlapping) == (1, 2)
+
+
+def test_comparators_duplicates_and_other_sets_are_left_out_with_the_reason():
+    groups = {
+        "A": Group(evidence_set="core"),
+        "B": Group("rest", "comparator"),
+        "C": Group(evidence_set="core", duplicate=True),
+        "D": Group(evidence_set="newer"),
+        "E": Group("women", "subgroup"),
+    }
+    results = [replace(factor(study), group=group) for study, group in groups.items()]
+    summary = summarize_factors(review(*results), sets=["core"])
+    assert [result.study for result in summary.row("histologic grade").counted] == ["A"]
+    assert {(e.study, e.kind) for e in summary.excluded} == {
+        ("B", "comparator"),
+        ("C", "duplicate"),
+        ("D", "other evidence set"),
+        ("E", "subgroup"),
+    }
+
+
+# -- directions ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_", "direction", "basis"),
+    [
+        ({"hr": "1.2", "direction": "better"}, "worse", "hazard ratio"),
+        ({"hr": "0.8", "significance": "no"}, "better", "hazard ratio"),
+        ({"hr": "1.0"}, "none", "hazard ratio"),
+        ({"hr": "0.8", "hazard_ratio_for": "well"}, "worse", "hazard ratio"),
+        ({"direction": "better", "significance": "no"}, "better", "stated"),
+        ({}, "worse", "named adverse level"),
+        ({"significance": "no"}, "not stated", ""),
+        ({"significance": "not tested"}, "not stated", ""),
+        ({"levels": ("", "")}, "not stated", ""),
+        ({"levels": ("well", "poor")}, "better", "named adverse level"),
+        ({"levels": ("well", "poor"), "hr": "1.2"}, "better", "hazard ratio"),
+        ({"levels": ("well", "poor"), "hr": "1.2", "hazard_ratio_for": "poor"}, "worse", "hazard ratio"),
+        ({"levels": ("well", "poor"), "direction": "none"}, "none", "stated"),
+    ],
+)
+def test_direction_and_its_basis(given_, direction, basis):
+    (result,) = summarize_factors(review(factor("A", **given_))).row("histologic grade").counted
+    assert (result.direction, result.direction_basis) == (direction, basis)
+
+
+def test_inference_of_directions_can_be_forbidden():
+    made = review(factor("A"), factor("B", "1.2"), factor("C", direction="better"))
+    count = summarize_factors(made).row("histologic grade").directions
+    assert (count.n_worse, count.n_better, count.n_not_stated, count.n_inferred) == (2, 1, 0, 1)
+    strict = summarize_factors(made, infer_direction=False).row("histologic grade").directions
+    assert (strict.n_worse, strict.n_better, strict.n_not_stated, strict.n_inferred) == (1, 1, 1, 0)
+
+
+def test_ratios_turn_with_their_levels():
+    """One result four ways: as poor against well, and with levels, ratio or both the other way round."""
+    same = [
+        factor("A", "2.00", ("1.25", "3.20"), levels=("poor", "well")),
+        factor("B", "0.50", ("0.3125", "0.80"), levels=("poor", "well"), hazard_ratio_for="well"),
+        factor("C", "0.50", ("0.3125", "0.80"), levels=("well", "poor")),
+        factor("D", "2.00", ("1.25", "3.20"), levels=("well", "poor"), hazard_ratio_for="poor"),
+    ]
+    for result in summarize_factors(review(*same)).row("histologic grade", "OS").counted:
+        assert (result.adverse_level, result.reference_level) == ("higher", "lower")
+        assert (result.printed_levels, result.direction) == ("poor vs well", "worse")
+        assert result.log_hr == pytest.approx(math.log(2))
+        assert (result.log_ci_lower, result.log_ci_upper) == pytest.approx((math.log(1.25), math.log(3.2)))
+        assert result.ratio_inverted is (result.study in "BC")
+        assert result.ratio == ("2.0 (1.2–3.2)" if result.ratio_inverted else "2.00 (1.25–3.20)")
+
+
+def test_unknown_levels_printed_the_other_way_round_are_turned():
+    pairs = [("A", "O"), ("O", "A"), ("a ", "o")]
+    results = [factor(f"S{i}", "2.0", name="Blood group", levels=pair) for i, pair in enumerate(pairs)]
+    row = summarize_factors(review(*results)).row("Blood group")
+    assert [result.orientation for result in row.counted] == [
+        "not in the mapping",
+        "inverted",
+        "not in the mapping",
+    ]
+    assert (row.directions.n_worse, row.directions.n_better) == (2, 1)
+
+
+def test_names_that_differ_in_spelling_only_are_one_factor():
+    results = [factor("A", name="Blood group"), factor("B", name="blood  Group")]
+    assert summarize_factors(review(*results)).factors == ("Blood group",)
+
+
+# -- doubts ----------------------------------------------------------------------------------------------
+
+
+def told(kind, made, **arguments):
+    with pytest.warns(kind) as caught:
+        summary = summarize_factors(made, **arguments)
+    assert [c.name for c in summary.warnings if c.name == kind.__name__] == [kind.__name__]
+    assert [Path_of(w) for w in caught] == [__file__]
+    return next(c for c in summary.warnings if c.name == kind.__name__)
+
+
+def Path_of(warning):
+    return warning.filename
+
+
+def test_a_bound_on_p_in_a_pool_is_told():
+    said = told(ImputedVarianceWarning, review(factor("A", "2.0", p="<0.05"), factor("B", "2.1", p="0.01")))
+    assert (said.where, said.message) == (
+        "histologic grade, OS, adjusted",
+        "the standard error of A rests on a p-value printed as a bound, so it is larger than the true one and the "
+        "study weighs less than it should",
+    )
+
+
+def test_a_pool_of_different_comparisons_is_told():
+    results = [factor("A", "2.0", p="0.02"), factor("B", "2.1", p="0.01", levels=("G3", "G1/2"))]
+    said = told(HarmonisationWarning, review(*results))
+    assert said.message == "ratios of different comparisons are pooled: G3 vs G1/2; poor vs well"
+    synonyms = [
+        factor(study, "2.0", p="0.02", name="extrahepatic disease", levels=levels)
+        for study, levels in (("A", ("present", "absent")), ("B", ("yes", "no")))
+    ]
+    assert HarmonisationWarning.__name__ not in {
+        c.name for c in summarize_factors(review(*synonyms)).warnings
+    }
+
+
+def test_levels_taken_to_point_the_same_way_are_told():
+    said = told(HarmonisationWarning, review(factor("A"), factor("B", levels=("aneuploid", "diploid"))))
+    assert said.message == (
+        "levels that the mapping does not know are taken to point the same way: aneuploid vs diploid (B)"
+    )
+
+
+def test_a_lopsided_interval_is_told():
+    said = told(InconsistentReportWarning, review(factor("A", "2.0", ("0.5", "4.0"))))
+    assert said.where == "A"
+    assert said.message == (
+        "grade, OS: the confidence interval 0.5–4.0 is not symmetric around the hazard ratio 2.0 on the log scale, "
+        "so one of them is misprinted or the interval is no Wald interval"
+    )
+
+
+def test_doubts_of_pooling_travel_with_the_summary():
+    made = review(factor("A", "2.0", ("1.1", "3.6")), factor("B", "2.1", ("1.1", "4.0")))
+    summary = summarize_factors(made)
+    pooled = summary.row("histologic grade", "OS").ratios("adjusted").pooled
+    assert pooled.warnings
+    assert set(pooled.warnings) <= set(summary.warnings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"endpoints": ["PFS"]},
+            "The review has no result of a prognostic factor for this question. Give `factors` to the Review, "
+            "or ask for other endpoints, sets or roles.",
+        ),
+        ({"mapping": {"grade": "G"}}, "mapping must be a FactorMap; got {'grade': 'G'}."),
+        ({"overlap": "first"}, "overlap must be one of largest, latest, keep; got 'first'."),
+        (
+            {"roles": ["whole"]},
+            "roles must be one of overall, arm, subgroup, comparator; got 'whole'.",
+        ),
+    ],
+)
+def test_bad_questions_are_refused(arguments, message):
+    with pytest.raises(InvalidInputError) as error:
+        summarize_factors(review(factor("A")), **arguments)
+    assert str(error.value) == message
+
+
+# -- the result ------------------------------------------------------------------------------------------
+
+
+def test_frames_hold_what_the_summary_says(nethm):
+    evidence, summary, mapping = nethm.evidence_frame(), nethm.summary_frame(), nethm.mapping_frame()
+    assert len(evidence) == 71
+    assert (len(summary), list(summary["factor"].unique())) == (len(nethm.rows), list(nethm.factors))
+    assert mapping["n_results"].sum() == 71
+    by_endpoint = summary[summary["endpoint"] != "any"]
+    assert evidence["counted"].sum() == by_endpoint["k"].sum()
+    assert (evidence["left_out"] == "").tolist() == evidence["counted"].tolist()
+    complete = summary.set_index(["factor", "endpoint"]).loc[("completeness of resection", "OS")]
+    assert complete["printed_levels"].startswith("palliative vs curative (3); R1 or R2 vs R0") is False
+    assert complete["n_patients"] == 172 + 31 + 13 + 61 + 21 + 108 + 612  # Fischer 2008 prints no number
+    g1early = evidence.set_index("row_id").loc["PG056"]
+    assert g1early["se"] == pytest.approx(
+        math.sqrt((math.log(16.7 / 1.2) / 2 / Z95) ** 2 + (0.1 / 4.4) ** 2 / 12)
+    )
+    assert (g1early["se_route"], g1early["n_patients"]) == ("confidence interval", 162)
+
+
+def test_it_prints_as_a_table_that_claims_nothing(nethm):
+    text = str(nethm)
+    header, row = text.splitlines()[1:3]
+    assert (
+        header.split()
+        == (
+            "factor endpoint k patients worse better not stated sign test p bounds of p significant hazard ratio"
+        ).split()
+    )
+    assert row.split() == (
+        "completeness of resection any 11 1157 10 1 0.002 < 0.001 to 0.012 10 of 11".split()
+    )
+    for sentence in (
+        "Counting directions says nothing about the size of an effect.",
+        "Counts of significant results depend on the size of the studies and are no evidence of an effect.",
+        "Left out before counting: pooled result (3).",
+    ):
+        assert sentence in text
+    assert "<td>extrahepatic disease</td>" in nethm._repr_html_()
+
+
+def test_the_mapping_prints_what_went_where():
+    mapping = FactorMap((FactorRule("margin", ("resection margin",), "involved", "clear", ("R1",), ("R0",)),))
+    results = [
+        factor("A", name="resection margin", levels=("R0", "R1")),
+        factor("B", name="resection margin", levels=("close", "wide")),
+        factor("C", name="blood group", levels=("", "")),
+    ]
+    summary = summarize_factors(review(*results[:1], results[2]), mapping=mapping)
+    assert [str(name) for name in summary.mapping] == [
+        "blood group [1] -> blood group (levels not stated) (name kept)",
+        "resection margin: R0 vs R1 [1] -> margin: involved vs clear (inverted)",
+    ]
+    with pytest.warns(HarmonisationWarning):
+        summary = summarize_factors(review(*results), mapping=mapping)
+    assert "resection margin: close vs wide [1] -> margin: close vs wide (levels not in the mapping)" in map(
+        str, summary.mapping
+    )
+
+
+def test_an_unknown_row_is_a_key_error(nethm):
+    with pytest.raises(KeyError, match="no row for 'stage', 'any'; factors are completeness of resection, "):
+        nethm.row("stage")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (
+            DirectionCount(5, 1),
+            "worse in 5 of 6 studies with a direction (83%, 95% CI 36–100%; sign test p = 0.22)",
+        ),
+        (DirectionCount(1, 0), "worse in 1 of 1 study with a direction (100%, 95% CI 2–100%)"),
+        (
+            DirectionCount(9, 0, 1, 2),
+            "worse in 9 of 9 studies with a direction (100%, 95% CI 66–100%; sign test p = 0.004); no difference in 1; "
+            "direction not stated in 2, so p is anything from < 0.001 to 0.065",
+        ),
+        (DirectionCount(0, 0, 0, 2), "no direction known in 2 studies"),
+    ],
+)
+def test_a_count_in_words(count, text):
+    assert str(count) == text
+
+
+# -- properties ------------------------------------------------------------------------------------------
+
+RATIOS = st.integers(20, 400).map(lambda i: f"{i / 100:.2f}")
+PVALUES = st.sampled_from(["0.001", "0.02", "0.04", "0.3", "<0.05", "<0.001"])
+
+
+@st.composite
+def results(draw, sizes=st.integers(1, 6)):
+    """Results of one factor, one or two a study, of which some print a ratio."""
+    made = []
+    for i in range(draw(sizes)):
+        for kind in draw(
+            st.lists(st.sampled_from(["multivariable", "univariable"]), min_size=1, max_size=2, unique=True)
+        ):
+            hr = draw(st.none() | RATIOS.filter(lambda text: text != "1.00"))
+            made.append(
+                factor(
+                    f"S{i}",
+                    hr,
+                    p=draw(PVALUES),
+                    levels=draw(st.sampled_from([("poor", "well"), ("well", "poor")])),
+                    analysis=kind,
+                    n=draw(st.none() | st.integers(10, 99)),
+                    significance=draw(st.sampled_from(["yes", "no"])),
+                    row_id=f"{i}{kind}",
+                )
+            )
+    return made
+
+
+def quietly(made, **arguments):
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return summarize_factors(made, **arguments)
+
+
+def numbers(summary):
+    frame = summary.summary_frame()
+    return frame.drop(columns=["printed_levels"]).to_dict("records")
+
+
+@given(results(), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_the_order_of_rows_changes_nothing(made, random):
+    shuffled = list(made)
+    random.shuffle(shuffled)
+    first, second = (quietly(review(*rows)) for rows in (made, shuffled))
+    for left, right in zip(numbers(first), numbers(second), strict=True):
+        for column, value in left.items():
+            near = (
+                pytest.approx(value, rel=1e-6, abs=1e-9, nan_ok=True) if isinstance(value, float) else value
+            )
+            assert right[column] == near, column
+    counted = [{r.row_id for row in s.rows for r in row.counted} for s in (first, second)]
+    assert counted[0] == counted[1]
+
+
+@given(results(st.integers(2, 6)))
+@settings(max_examples=40, deadline=None)
+def test_ratios_of_the_other_level_flip_the_pooled_log_ratio(made):
+    """The same numbers printed for the reference level: same errors, opposite effects and directions."""
+    flipped = [
+        replace(r, hazard_ratio_for=r.reference_level)
+        if r.hazard_ratio is not None
+        else replace(r, direction="not stated")
+        for r in made
+    ]
+    rows = [
+        quietly(review(*some), infer_direction=False).row("histologic grade", "OS")
+        for some in (made, flipped)
+    ]
+    left, right = (row.directions for row in rows)
+    assert (left.n_worse, left.n_better, left.n_not_stated) == (
+        right.n_better,
+        right.n_worse,
+        right.n_not_stated,
+    )
+    assert left.pvalue == pytest.approx(right.pvalue, nan_ok=True)
+    for stratum in ("adjusted", "unadjusted"):
+        ours, theirs = (row.ratios(stratum).pooled for row in rows)
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            assert theirs.estimate == pytest.approx(-ours.estimate, rel=1e-6, abs=1e-9)
+            assert theirs.se == pytest.approx(ours.se, rel=1e-6, nan_ok=True)
+            assert theirs.tau2 == pytest.approx(ours.tau2, rel=1e-5, abs=1e-9)
+
+
+@given(results())
+@settings(max_examples=40, deadline=None)
+def test_naming_the_levels_the_other_way_round_changes_nothing(made):
+    """Which level a paper names first says nothing, as long as the ratio is said to be for the same level."""
+    renamed = [
+        replace(
+            r,
+            adverse_level=r.reference_level,
+            reference_level=r.adverse_level,
+            hazard_ratio_for=r.adverse_level if r.hazard_ratio is not None else "",
+        )
+        for r in made
+    ]
+    first, second = (numbers(quietly(review(*rows), infer_direction=False)) for rows in (made, renamed))
+    for left, right in zip(first, second, strict=True):
+        assert left == pytest.approx(right, rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+@given(results())
+@settings(max_examples=40, deadline=None)
+def test_a_result_without_direction_widens_the_bounds(made):
+    before = quietly(review(*made)).row("histologic grade").directions
+    extra = factor("Z", significance="no")
+    after = quietly(review(*made, extra)).row("histologic grade").directions
+    assert after.n_not_stated == before.n_not_stated + 1
+    assert after.proportion == pytest.approx(before.proportion, nan_ok=True)
+    for name in ("proportion_bounds", "pvalue_bounds"):
+        (old_low, old_high), (low, high) = getattr(before, name), getattr(after, name)
+        assert low <= old_low + 1e-12
+        assert high >= old_high - 1e-12
+    (old_low, old_high), (low, high) = before.interval_bounds(), after.interval_bounds()
+    assert low <= old_low + 1e-12
+    assert high >= old_high - 1e-12
+
+
+@given(results(), st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_unadjusted_results_never_move_the_adjusted_pool(made, seed):
+    """Further unadjusted ratios of new studies leave the adjusted pool as it was."""
+    extra = [factor(f"U{i}", f"{0.5 + seed + i}", p="0.02", analysis="univariable") for i in range(2)]
+    before, after = (
+        quietly(review(*rows)).row("histologic grade", "OS").ratios("adjusted")
+        for rows in (made, made + extra)
+    )
+    assert [r.row_id for r in before.used] == [r.row_id for r in after.used]
+    assert (before.pooled is None) == (after.pooled is None)
+    if before.pooled is not None:
+        assert before.pooled.estimate == after.pooled.estimate
+
+
+def test_the_vocabulary_of_endpoints_sets_their_order():
+    made = review(*(factor("A", endpoint=endpoint) for endpoint in ENDPOINTS[::-1]))
+    rows = summarize_factors(made).rows
+    assert [row.endpoint for row in rows] == ["any", *(endpoint.code for endpoint in ENDPOINTS)]
+    assert rows[0].counted[0].endpoint == "OS"
