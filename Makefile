@@ -35,8 +35,13 @@ docs: $(VENV)/installed-docs ## the documentation into build/docs
 	@$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
 	@echo "Documentation: $(CURDIR)/build/docs/index.html"
 
-quick: static ## ten seconds: static, the layers, the imports, the kernels
-	@$(PY) -m pytest -q -x tests/test_architecture.py tests/test_import.py tests/kernels netsynth/kernels $(ARGS)
+quick: static ## ten seconds: static, the layers, the imports, the tests of changed files
+	@$(PY) -m pytest -q -x tests/test_architecture.py tests/test_import.py $$($(changed-tests)) $(ARGS)
+
+# netsynth/data/study.py has its tests in tests/data/test_study.py
+changed-tests = git status --porcelain --untracked-files=all -- netsynth tests 2>/dev/null \
+	| sed -n -E 's|^.* ||; s|^netsynth/((.*/)?)([^/]+)\.py$$|tests/\1test_\3.py|; /^tests\/.*test_[^/]*\.py$$/p' \
+	| sort -u | while read -r file; do [ ! -f "$$file" ] || echo "$$file"; done
 
 format: $(VENV)/installed-dev ## rewrite the code in the project's format
 	@$(PY) -m ruff format --quiet .

@@ -17,7 +17,6 @@ copyright = f"2026, {author}"
 version = release = netsynth.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["build"]
 nitpicky = False
 
 html_theme = "furo"

@@ -10,7 +10,7 @@ from netsynth import _validate
 from netsynth.aggregate import median_range
 from netsynth.data.endpoint import Endpoint
 from netsynth.data.review import PublishedTarget, Review
-from netsynth.data.selection import OverlapRule, Selection
+from netsynth.data.selection import OverlapRule, Selection, overlap_clusters
 from netsynth.data.study import Role
 from netsynth.errors import NetsynthWarning
 from netsynth.results.aggregated import MedianRange
@@ -108,9 +108,26 @@ def summarize_outcomes(
             )
         )
     kept = tuple(row for row in rows if row.k >= min_studies or row.target is not None)
-    n_patients = sum(study.n_patients or 0 for study in review.studies)
-    summaries = merged_warnings(row.summary for row in kept)
-    return OutcomeSummary(review.title, len(review.studies), n_patients, kept, (*review.warnings, *summaries))
+    used = {study for row in kept for study in row.selection.studies}
+    return OutcomeSummary(
+        review.title,
+        len(review.studies),
+        len(used),
+        _patients(review, used),
+        kept,
+        (*review.warnings, *merged_warnings(row.summary for row in kept)),
+    )
+
+
+def _patients(review: Review, used: set[str]) -> int:
+    """Patients of the studies; of studies that share patients only the largest counts."""
+    clusters = overlap_clusters(review.studies)
+    largest: dict[frozenset[str], int] = {}
+    for study in review.studies:
+        if study.id in used:
+            cluster = clusters[study.id]
+            largest[cluster] = max(largest.get(cluster, 0), study.n_treated or study.n_patients or 0)
+    return sum(largest.values())
 
 
 def _endpoints(review: Review, wanted: Sequence[str | Endpoint] | None) -> list[Endpoint]:

@@ -379,8 +379,9 @@ class _Choice:
             # what follows only makes the choice the same in any order of the rows
             result.row_id,
             result.printed_factor,
-            result.printed_levels,
-            str(result.group),
+            result.printed_adverse,
+            result.printed_reference,
+            str(result.group.to_dict()),
         )
 
     def _size(self, result: FactorEvidence) -> tuple[object, ...]:

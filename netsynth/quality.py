@@ -26,7 +26,7 @@ _UNSTATED: Final = re.compile(
 
 @dataclass(frozen=True)
 class _Facts:
-    """The extracted rows of one study, those of comparators left out."""
+    """The extracted rows of one study; survival of comparators is left out."""
 
     study: Study
     groups: tuple[Group, ...]
@@ -79,7 +79,7 @@ def _facts(review: Review, study: Study) -> _Facts:
     groups += [r.group for r in review.characteristics if r.study == study.id]
     return _Facts(
         study,
-        tuple(group for group in groups if group.role != "comparator"),
+        tuple(groups),
         tuple(r for r in review.survival if r.study == study.id and r.group.role != "comparator"),
         tuple(r for r in review.times if r.study == study.id and r.group.role != "comparator"),
         tuple(r for r in review.factors if r.study == study.id and r.analysis != "pooled"),

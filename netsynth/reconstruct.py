@@ -16,14 +16,13 @@ from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.survival import ReportedSurvival, SurvivalPoint
 from netsynth.errors import (
     Caution,
-    ImputedVarianceWarning,
     InconsistentReportWarning,
     InvalidInputError,
     caution,
 )
 from netsynth.kernels.bounds import Envelope, envelope, is_possible, survival_bounds
 from netsynth.kernels.curves import CURVES, TAILS, Continued, Curve, CurveMethod, TailName
-from netsynth.kernels.survival_variance import MATURITY, SCALES, detected_se, reported_variance
+from netsynth.kernels.survival_variance import SCALES, detected_se, reported_variance
 from netsynth.results.curve import SurvivalCurve
 
 __all__ = ["reconstruct_survival"]
@@ -192,7 +191,9 @@ def reconstruct_survival(
         curve = Continued(curve, TAILS[tail](time, points), float(time[-1]))
         found = float(curve.time_at(np.log([2.0]))[0])
         if found < start or found > stop:
-            message = f"the {tail} tail puts the median at {found:.1f} months, the report {_apart(start, stop)}"
+            message = (
+                f"the {tail} tail puts the median at {found:.1f} months, the report {_apart(start, stop)}"
+            )
             cautions.append(caution(InconsistentReportWarning, message, where=_where(figures)))
     errors = _errors(figures, points[np.isin(time, figures.time)])
 
@@ -396,10 +397,8 @@ def _median(
     point = median.months
     above, below = figures.time[landmarks.lower > 0.5], figures.time[landmarks.upper < 0.5]
     start, stop = max(start, above.max(initial=0.0)), min(stop, below.min(initial=math.inf))
-    if (
-        not start < point < stop
-    ):  # it agrees within its rounding only: take the middle of what is left of that
-        point = 0.5 * (start + stop)
+    if not start < point < stop:
+        point = 0.5 * (start + stop)  # it agrees within its rounding only: the middle of what is left of that
     return _Median(interval, point, limits), []
 
 
@@ -447,21 +446,6 @@ def _errors(figures: _Figures, s: FloatArray) -> _Errors:
             f"nearest, {_SCALE_NAMES[read.position[j]]}"
         )
         cautions.append(caution(InconsistentReportWarning, message, where=_where(figures), stacklevel=4))
-    if imputed.any():
-        times = _format.listing(f"{t:g}" for t in figures.time[imputed])
-        ranges = _format.listing(
-            _format.span(*(_format.number(100 * end, 1) for end in ends))
-            for ends in zip(lower[imputed], upper[imputed], strict=True)
-            if math.isfinite(ends[0])
-        )
-        message = (
-            f"no confidence interval and no number at risk at {times} months: the standard error is imputed with "
-            f"{100 * MATURITY:g}% of the survivors under observation"
-            + (f"; it may be {ranges} percentage points" if ranges else "")
-        )
-        # told when an interval is asked for, since the curve itself does not depend on it
-        cautions.append(Caution(ImputedVarianceWarning.__name__, _where(figures), message))
-
     source = np.where(np.isfinite(se) | certain, "numbers at risk", "").astype(object)
     source[imputed] = "imputed"
     source[printed] = "printed CI"

@@ -5,6 +5,7 @@ A map is a tuple of rules. The first rule that fits a result decides; what no ru
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Final, Literal, Self
@@ -29,6 +30,7 @@ Orientation = Literal["as printed", "inverted", "not in the mapping", "not state
 _UNSTATED: Final = frozenset({"", "-", "not stated", "not reported", "not shown", "unclear"})
 
 
+@functools.lru_cache(maxsize=8192)
 def spelling(words: str) -> str:
     """Words as they are compared: case, spacing, underscores, the kind of dash and an ending stop set aside.
 
@@ -39,6 +41,12 @@ def spelling(words: str) -> str:
     """
     plain = re.sub(r"[‐‑‒–—−]", "-", words).replace("_", " ").casefold()
     return " ".join(re.sub(r"\s*/\s*", "/", plain).split()).rstrip(".")
+
+
+@functools.lru_cache(maxsize=8192)
+def _spellings(word: str, others: tuple[str, ...]) -> tuple[str, ...]:
+    """Every spelling of a rule's words, as they are compared, the harmonised word last."""
+    return tuple(dict.fromkeys(spelling(text) for text in (*others, word) if text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +105,28 @@ class FactorRule(Record):
             raise InvalidInputError(f"{where}: give harmonised words for both levels, or for none.")
         if not self.adverse and (self.adverse_levels or self.reference_levels or self.needs_levels):
             raise InvalidInputError(f"{where}: levels need harmonised words; give adverse= and reference=.")
-        both = set(self._spellings(self.adverse, self.adverse_levels)) & set(
-            self._spellings(self.reference, self.reference_levels)
+        both = set(_spellings(self.adverse, self.adverse_levels)) & set(
+            _spellings(self.reference, self.reference_levels)
         )
         if both:
             raise InvalidInputError(
                 f"{where}: {sorted(both)[0]!r} is listed as an adverse and as a reference level; keep one."
             )
 
-    @staticmethod
-    def _spellings(word: str, others: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(spelling(text) for text in (*others, word) if text))
-
     def is_named(self, factor: str) -> bool:
         """Whether `factor` is a name of this factor."""
-        return spelling(factor) in self._spellings(self.factor, self.names)
+        return spelling(factor) in _spellings(self.factor, self.names)
 
     def side(self, level: str) -> int:
         """1 for a known adverse level, -1 for a known reference level, 0 for another."""
         word = spelling(level)
-        if word in self._spellings(self.adverse, self.adverse_levels):
+        if word in _spellings(self.adverse, self.adverse_levels):
             return 1
-        return -1 if word in self._spellings(self.reference, self.reference_levels) else 0
+        return -1 if word in _spellings(self.reference, self.reference_levels) else 0
 
     def rank(self, level: str) -> int:
         """Place of an adverse level from the most adverse on; a level that is not known comes last."""
-        words = self._spellings(self.adverse, self.adverse_levels)
+        words = _spellings(self.adverse, self.adverse_levels)
         word = spelling(level)
         return words.index(word) if word in words else len(words)
 

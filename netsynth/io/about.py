@@ -7,21 +7,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from netsynth import units
 from netsynth.data.endpoint import Endpoint, EndpointKind
 from netsynth.data.quality import JBI_CASE_SERIES, MINORS, QUIPS, Checklist, QualityAssessment
 from netsynth.data.review import PublishedTarget
 from netsynth.data.selection import Exclusion
 from netsynth.data.source import Source
 from netsynth.data.study import FollowupStatistic, Study
-from netsynth.io.layout import fold
-from netsynth.io.outcomes import Known, any_unit, source_id, study_id
+from netsynth.io.outcomes import Known, Once, source_id, study_id
 from netsynth.io.problems import shown
 from netsynth.io.rows import TableRows
 
 #: Checklists that a table of ratings may name without defining them.
-CHECKLISTS: Final[Mapping[str, Checklist]] = {
-    fold(checklist.name): checklist for checklist in (MINORS, QUIPS, JBI_CASE_SERIES)
-}
+CHECKLISTS: Final = (MINORS, QUIPS, JBI_CASE_SERIES)
 _FOLLOWUP: Final[Mapping[str, FollowupStatistic]] = {
     "median": "median",
     "mean": "mean",
@@ -130,10 +128,12 @@ def _ids_named(text: str, naming: Mapping[str, list[str]]) -> tuple[str, ...]:
 
 
 def read_checklists(rows: TableRows) -> dict[str, Checklist]:
-    """Checklists by folded name, those that need no definition included."""
-    checklists = dict(CHECKLISTS)
+    """Checklists by name, those that need no definition included."""
+    checklists = {checklist.name: checklist for checklist in CHECKLISTS}
+    once = Once(rows)
     for _ in rows:
         name = rows.needed("checklist", "the name of a checklist")
+        once.check(name, f"the checklist {name}")
         scores = []
         for text in rows.listed("scores"):
             try:
@@ -152,7 +152,7 @@ def read_checklists(rows: TableRows) -> dict[str, Checklist]:
             rows.name("reference"),
         )
         if checklist is not None:
-            checklists[fold(name)] = checklist
+            checklists[name] = checklist
     return checklists
 
 
@@ -161,14 +161,15 @@ def read_quality(
 ) -> list[QualityAssessment]:
     """Ratings, those of one study, checklist and assessor together; notes stand on every row or on one."""
     before = rows.problems.total
+    spelt = {name.casefold(): name for name in checklists} | {name: name for name in checklists}
     found: dict[tuple[str, str, str], tuple[int, dict[str, object], set[str]]] = {}
     for number in rows:
         study = study_id(rows, known)
-        checklist = checklists.get(fold(rows.name("checklist")))
+        word = rows.name("checklist")
+        checklist = checklists.get(spelt.get(word) or spelt.get(word.casefold(), ""))
         if checklist is None:
-            names = ", ".join(checklist.name for checklist in checklists.values())
-            allowed = f"a checklist: {names}, or one defined in the table checklists"
-            rows.complain("checklist", shown(rows.name("checklist")), allowed)
+            allowed = f"a checklist: {', '.join(checklists)}, or one defined in the table checklists"
+            rows.complain("checklist", shown(word), allowed)
             continue
         item, rating = rows.name("item"), rows.name("rating")
         if item not in checklist.items:
@@ -191,8 +192,9 @@ def read_quality(
     for (study, name, assessor), (number, ratings, notes) in found.items():
         rows.number = number
         note = next(iter(notes - {""}), "")
-        checklist = checklists[fold(name)]
-        record = rows.make(QualityAssessment.of, study, checklist, ratings, assessor=assessor, notes=note)
+        record = rows.make(
+            QualityAssessment.of, study, checklists[name], ratings, assessor=assessor, notes=note
+        )
         if record is not None:
             assessments.append(record)
     return assessments
@@ -206,7 +208,7 @@ def read_targets(rows: TableRows, known: Known) -> list[PublishedTarget]:
         time = rows.time("time_value", "time_unit")
         if rows.name("time_years_or_statistic").lower() not in ("", "median"):
             time = rows.printed("time_years_or_statistic", "year")
-        unit = any_unit(rows.name("unit"))
+        unit = units.canonical(rows.name("unit"))
         if time is not None and not unit:
             unit = rows.settings.percent_unit
             if not unit:
@@ -227,8 +229,10 @@ def read_targets(rows: TableRows, known: Known) -> list[PublishedTarget]:
 def read_endpoints(rows: TableRows) -> list[Endpoint]:
     """A vocabulary of endpoints."""
     records = []
+    once = Once(rows)
     for _ in rows:
         code = rows.needed("code", "the short name of an endpoint")
+        once.check(code, f"the endpoint {code}")
         kind = rows.word("kind", _ENDPOINT_KINDS, "survival")
         if not rows.bad:
             records.append(Endpoint(code, rows.name("name"), kind, rows.listed("synonyms")))

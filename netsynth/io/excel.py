@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from xml.etree.ElementTree import ParseError
@@ -115,7 +116,7 @@ def raw_table(table: str, file: str, rows: Rows, problems: Problems) -> RawTable
     return RawTable(table, file, header, iter(filled))
 
 
-def workbook_bytes(tables: Mapping[str, tuple[list[str], Iterable[Sequence[str]]]]) -> bytes:
+def workbook_bytes(tables: Mapping[str, tuple[list[str], Sequence[Sequence[str]]]]) -> bytes:
     """A workbook of tables; numbers are written as numbers that show their printed digits.
 
     Raises
@@ -123,11 +124,19 @@ def workbook_bytes(tables: Mapping[str, tuple[list[str], Iterable[Sequence[str]]
     InvalidInputError
         If a text is too long for a cell or holds a character that no workbook can.
     """
-    openpyxl = _openpyxl()
-    from openpyxl.cell import WriteOnlyCell
-    from openpyxl.utils.exceptions import IllegalCharacterError
+    book = _openpyxl().Workbook(write_only=True)
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE, WriteOnlyCell
 
-    book = openpyxl.Workbook(write_only=True)
+    for name, (header, rows) in tables.items():  # before a sheet is begun, which cannot be left half written
+        for text in chain(header, *rows):
+            if len(text) > LONGEST:
+                raise InvalidInputError(
+                    f"{name}: a text of {len(text)} characters does not fit a workbook; write CSV."
+                )
+            if ILLEGAL_CHARACTERS_RE.search(text):
+                raise InvalidInputError(
+                    f"{name}: {text!r:.60} holds a character that no workbook can; write CSV or JSON."
+                )
     for name, (header, rows) in tables.items():
         sheet = book.create_sheet(name)
         kinds = {column.name: column.kind for column in TABLES[name].columns}
@@ -135,22 +144,13 @@ def workbook_bytes(tables: Mapping[str, tuple[list[str], Iterable[Sequence[str]]
         for row in [header, *rows]:
             cells = []
             for text, as_number in zip(row, numeric, strict=True):
-                if len(text) > LONGEST:
-                    raise InvalidInputError(
-                        f"{name}: a text of {len(text)} characters does not fit a workbook; write CSV."
-                    )
                 cell = WriteOnlyCell(sheet)
                 digits = _DIGITS.fullmatch(text)
                 if as_number and digits and _is_exact(text):
                     cell.value = float(text) if "." in text else int(text)
                     cell.number_format = f"0.{'0' * len(digits[1])}" if digits[1] else "0"
                 elif text:
-                    try:
-                        cell.value = text
-                    except IllegalCharacterError:
-                        raise InvalidInputError(
-                            f"{name}: {text!r:.60} holds a character that no workbook can; write CSV or JSON."
-                        ) from None
+                    cell.value = text
                     cell.data_type = "s"  # a text that begins with "=" is text
                 cells.append(cell)
             sheet.append(cells)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -30,6 +29,7 @@ from netsynth.io.rows import SHARE_UNITS, TIME_UNITS, TableRows
 
 #: Studies that are another review's pooled results, not studies of this one.
 POOLED_PREFIX: Final = "META_"
+ONE_ROW: Final = "one row; merge the two or tell them apart"
 _STATISTICS: Final[Mapping[str, Literal["percent", "median", "mean"]]] = {
     "percent": "percent",
     "median": "median",
@@ -51,10 +51,14 @@ _NOT_STATED: Final = ("not stated", "not_stated")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Ids that rows may refer to; None when their own table could not be read, so that nothing is said twice."""
+    """Ids that rows may refer to, and the sources they name beyond those.
+
+    `studies` is None when its table could not be read, so that nothing is said twice.
+    """
 
     studies: Mapping[str, str] | None
-    sources: Mapping[str, str] | None
+    sources: Mapping[str, str]
+    strange_sources: set[str]
 
 
 class Once:
@@ -68,9 +72,7 @@ class Once:
         """Complain when the key was there before."""
         first = self.first.setdefault(key, self.rows.number)
         if first != self.rows.number:
-            self.rows.complain(
-                "", f"{what} again, as in row {first}", "one row; merge them or name two groups"
-            )
+            self.rows.complain("", f"{what} again, as in row {first}", ONE_ROW)
 
 
 def study_id(rows: TableRows, known: Known, *, pooled: bool = False) -> str:
@@ -87,15 +89,13 @@ def study_id(rows: TableRows, known: Known, *, pooled: bool = False) -> str:
 
 
 def source_id(rows: TableRows, known: Known) -> str:
-    """The source of the row; when there is a table of sources it must be in it."""
+    """The source of the row; one that the table of sources does not have is noted."""
     text = rows.name("source_id")
-    if not known.sources or not text:
-        return text
-    if text in known.sources:
-        return known.sources[text]
-    for part in text.split(";"):
-        if part.strip() not in known.sources:
-            rows.complain("source_id", shown(part.strip()), "a source_id of the table sources")
+    if not text or not known.sources or text in known.sources:
+        return known.sources.get(text, text)
+    known.strange_sources.update(
+        name for part in text.split(";") if (name := part.strip()) not in known.sources
+    )
     return text
 
 
@@ -189,7 +189,7 @@ def _survival(
     for point, row in found:
         if point.time is None and (first := untimed.setdefault(str(point.share), row)) != row:
             again = f"{point.share} of {endpoint} at a time not stated, as in row {first}"
-            rows.complain("", again, "one row; merge them or name two groups", row=row)
+            rows.complain("", again, ONE_ROW, row=row)
     try:
         return ReportedSurvival(study, endpoint, tuple([point for point, _ in found]), group)
     except InvalidInputError as error:
@@ -251,7 +251,7 @@ def read_characteristics(rows: TableRows, known: Known) -> list[ReportedCharacte
         study = study_id(rows, known)
         name = rows.needed("characteristic", "the name of a characteristic")
         group = rows.group("n_group")
-        unit = any_unit(rows.name("unit"))
+        unit = units.canonical(rows.name("unit"))
         median, mean, sd = (rows.printed(column, unit) for column in ("median", "mean", "sd"))
         spread, iqr = rows.limits("range", unit), rows.limits("iqr", unit)
         source = source_id(rows, known)
@@ -271,17 +271,9 @@ def read_characteristics(rows: TableRows, known: Known) -> list[ReportedCharacte
             *_place(rows),
         )
         if record is not None:
-            once.check((study, name, unit, group), f"{name} of {study}, {group}")
+            once.check((study, name, group), f"{name} of {study}, {group}")
             records.append(record)
     return records
-
-
-def any_unit(word: str) -> str:
-    """Our name of a unit of time or of a share, another word as it is."""
-    for meaning in (units.time_unit, units.share_unit):
-        with contextlib.suppress(InvalidInputError):
-            return meaning(word)
-    return word
 
 
 def read_factors(rows: TableRows, known: Known) -> list[ReportedFactor]:

@@ -16,6 +16,7 @@ from netsynth.data.review import Review
 from netsynth.errors import (
     AssumedRoleWarning,
     Caution,
+    InconsistentReportWarning,
     InvalidInputError,
     Problem,
     ReadError,
@@ -102,7 +103,8 @@ def read_review(
     UnusableDataWarning
         If a folder or workbook holds files or sheets whose name is no table.
     InconsistentReportWarning
-        If reported figures cannot all be right, as in `Review`.
+        If reported figures cannot all be right, as in `Review`, or rows name sources that the table of
+        sources does not have.
 
     Examples
     --------
@@ -130,16 +132,16 @@ def read_review(
         share_unit(percent_unit, where="percent_unit") if percent_unit else "",
         find_time_unit(time_unit, where="time_unit") if time_unit else "",
     )
-    labels, unread = set[str](), list[str]()
+    labels, strange, unread = set[str](), set[str](), list[str]()
     if _is_json(source):
         if endpoints is not None or columns is not None:
             raise InvalidInputError("A JSON file holds a whole review: endpoints= and columns= do not apply.")
         review = _from_json(Path(cast(str, source)), encoding, title)
     else:
         problems = Problems()
-        with _open(source, encoding, separator, settings.synonyms, problems) as (tables, unread):
-            with _without_collection():
-                parts, labels = read_tables(tables, settings, problems)
+        opened = _open(source, encoding, separator, settings.synonyms, problems)
+        with opened as (tables, unread), _without_collection():
+            parts, labels, strange = read_tables(tables, settings, problems)
         problems.raise_if_any()
         review = Review(**parts | {"title": title or parts.get("title", "")})
     cautions: list[Caution] = []
@@ -149,6 +151,9 @@ def read_review(
             "role (overall, arm, subgroup, comparator) where that is wrong"
         )
         cautions.append(caution(AssumedRoleWarning, message))
+    if strange:
+        message = f"rows name sources that the table sources does not have: {_some(sorted(strange))}"
+        cautions.append(caution(InconsistentReportWarning, message))
     if unread:
         message = f"not read, since the name is no table: {_some(unread)}. The tables are {', '.join(TABLES)}"
         cautions.append(caution(UnusableDataWarning, message))
@@ -175,9 +180,8 @@ def _some(names: list[str]) -> str:
 
 
 def _is_json(source: Source) -> bool:
-    return (
-        not isinstance(source, Mapping) and Path(source).suffix.lower() == ".json" and Path(source).is_file()
-    )
+    path = Path(source) if isinstance(source, str | os.PathLike) else Path()
+    return path.suffix.lower() == ".json" and path.is_file()
 
 
 def _from_json(path: Path, encoding: str, title: str) -> Review:
@@ -266,8 +270,8 @@ def _refuse_twins(named: Iterable[tuple[str, str | None]], file: str, problems: 
 
 def read_tables(
     tables: Iterable[RawTable], settings: Settings, problems: Problems
-) -> tuple[dict[str, Any], set[str]]:
-    """The fields of a review, and the labels of groups whose role had to be assumed."""
+) -> tuple[dict[str, Any], set[str], set[str]]:
+    """The fields of a review, the labels of groups whose role had to be assumed, and sources that are in no table."""
     raw = {table.name: table for table in tables}
     read: list[TableRows] = []
 
@@ -287,7 +291,7 @@ def read_tables(
     if not studies and problems.total == before:
         file = raw["studies"].file if "studies" in raw else "studies"
         problems.add(file, None, "", "no study", "a table studies with one row a study")
-    known = Known(study_ids or None, source_ids or None)
+    known = Known(study_ids or None, source_ids, set())
     survival, times = outcomes.read_survival(rows("survival", settings), known)
     parts: dict[str, Any] = {
         "studies": studies,
@@ -304,4 +308,5 @@ def read_tables(
     }
     about_review = about.read_review_row(rows("review"))
     labels = set().union(*(table.assumed_roles for table in read))
-    return {name: tuple(records) for name, records in parts.items()} | about_review, labels
+    fields = {name: tuple(records) for name, records in parts.items()} | about_review
+    return fields, labels, known.strange_sources

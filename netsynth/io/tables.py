@@ -13,7 +13,7 @@ from netsynth.data.review import Review
 from netsynth.data.study import Group
 from netsynth.io.about import CHECKLISTS
 from netsynth.io.cells import limits, printed
-from netsynth.io.layout import TABLES, fold
+from netsynth.io.layout import TABLES
 
 Cells: TypeAlias = Mapping[str, object]
 Extra: TypeAlias = tuple[tuple[str, str], ...]
@@ -243,7 +243,7 @@ def _quality(review: Review) -> Iterator[tuple[Cells, Extra]]:
 
 def _checklists(review: Review) -> Iterator[tuple[Cells, Extra]]:
     for checklist in dict.fromkeys(a.checklist for a in review.assessments):
-        if CHECKLISTS.get(fold(checklist.name)) != checklist:
+        if checklist not in CHECKLISTS:
             yield (
                 {
                     "checklist": checklist.name,

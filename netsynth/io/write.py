@@ -74,7 +74,9 @@ def write_review(review: Review, target: str | os.PathLike[str]) -> Path:
             _check(review, tables, problems)
         path.write_bytes(data)
     elif suffix and not path.is_dir():
-        raise InvalidInputError(f"{path} is neither a folder nor does it end in .xlsx or .json.")
+        raise InvalidInputError(
+            f"{path} ends neither in .xlsx nor in .json; for CSV files name a folder that exists or has no ending."
+        )
     else:
         _write_folder(review, path)
     return path
@@ -149,7 +151,7 @@ def _encoded(text: str, file: str) -> bytes:
 
 def _check(review: Review, tables: Iterable[RawTable], problems: Problems) -> None:
     """Refuse to write what would not come back."""
-    parts, _ = read_tables(tables, Settings(None, {}, ".", "", ""), problems)
+    parts, _, _ = read_tables(tables, Settings(None, {}, ".", "", ""), problems)
     if problems.total:
         raise InvalidInputError(
             f"This review cannot be written as tables without loss; write JSON instead. Reading it back found: "

@@ -92,7 +92,7 @@ def _trace(fit: _Fit) -> FloatArray:
 
 
 def _q(fit: _Fit) -> FloatArray:
-    return np.asarray((fit.w * fit.residual**2).sum(-1))
+    return np.asarray((fit.w * fit.residual * fit.residual).sum(-1))
 
 
 def n_studies(variance: FloatArray) -> IntArray:
@@ -124,8 +124,9 @@ def weighted_mean(estimate: FloatArray, variance: FloatArray) -> Mean:
     """
     w = 1.0 / variance
     total = w.sum(-1)
-    first = estimate[..., :1]  # sums of deviations, so that identical effects have exactly that mean
-    return Mean(first[..., 0] + (w * (estimate - first)).sum(-1) / total, 1.0 / total)
+    mean = (w * estimate).sum(-1) / total
+    correction = (w * (estimate - mean[..., None])).sum(-1) / total  # so that identical effects have that mean
+    return Mean(mean + correction, 1.0 / total)
 
 
 def q_statistic(estimate: FloatArray, variance: FloatArray) -> FloatArray:
@@ -307,7 +308,7 @@ def _highest(estimate: FloatArray, variance: FloatArray, likelihood: _Likelihood
     y, v = y.reshape(-1, k), v.reshape(-1, k)
     # The likelihood is a product of independent normals with variances tau2 + l_j, l_j at least the
     # smallest v_i = 1, whose squares add up to the sum of squares of y at most: beyond that it falls.
-    top = np.log(1.01 * np.maximum((y * y).sum(-1, where=np.isfinite(v)), 1.0))
+    top = np.log(1.01 * np.maximum((np.where(np.isfinite(v), y, 0.0) ** 2).sum(-1), 1.0))
     n_points = 2 + int(top.max(initial=0.0, where=np.isfinite(top)) / _GRID_STEP)
     n_rows = max(1, _CHUNK // (n_points * k))
     tau2 = np.full(len(y), np.nan)  # stays where no maximum is found, which takes an overflow

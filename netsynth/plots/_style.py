@@ -1,15 +1,18 @@
 """The look that all figures share: type, colours, and text laid out by its measured width.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart. Nothing here touches the global style:
-the settings hold while a figure is drawn.
+Colours are Okabe and Ito's, which colour-blind readers can tell apart. Nothing here touches the global style,
+and the global style touches nothing here: the settings hold while a figure is drawn, and what matplotlib
+makes later, such as labels of ticks, is told its look beforehand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from netsynth.errors import InvalidInputError
 
@@ -29,134 +32,251 @@ ORANGE: Final = "#E69F00"
 VERMILION: Final = "#D55E00"
 PURPLE: Final = "#CC79A7"
 
+FONT: Final = "DejaVu Sans"  # comes with matplotlib, so figures are the same everywhere
 FONT_SIZE: Final = 7.5
+SMALL: Final = 7.0
 POINT: Final = 1 / 72  # inches
 ROW: Final = 0.185  # inches from one line of a table to the next
-FIGURE_SPACE: Final = "\u2007"  # as wide as a digit, so that padded numbers stay aligned
+LEAST_ROW: Final = 0.14  # below which lines of text touch
+LINE: Final = 0.145  # inches from one line of small print to the next
+GAP: Final = 0.14  # inches between columns
+MARGIN: Final = 0.06  # inches left free around everything
+MINUS: Final = "\u2212"
 
-_SETTINGS: Final[dict[Any, Any]] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so figures are the same everywhere
+Look: TypeAlias = Mapping[str, Any]  # properties of a line or mark
+
+_SETTINGS: Final[dict[str, Any]] = {
+    "font.family": FONT,
     "font.size": FONT_SIZE,
-    "axes.labelsize": FONT_SIZE,
-    "axes.titlesize": FONT_SIZE + 1,
-    "axes.titleweight": "bold",
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelsize": FONT_SIZE,
-    "ytick.labelsize": FONT_SIZE,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-    "legend.fontsize": FONT_SIZE - 0.5,
-    "legend.frameon": False,
+    "text.parse_math": False,  # a dollar sign in the name of a study is a dollar sign
     "lines.linewidth": 1.2,
     "figure.dpi": 150,
     "savefig.dpi": 300,
     "svg.hashsalt": "netsynth",  # the same figure twice is the same file
-    "pdf.fonttype": 42,
+    "pdf.fonttype": 42,  # letters stay letters
 }
 
 
 def style() -> AbstractContextManager[None]:
-    """The look, for the time of a with-block."""
-    import matplotlib as mpl
+    """The look of netsynth, for the time of a with-block.
 
-    context: AbstractContextManager[None] = mpl.rc_context(_SETTINGS)
+    Figures carry their look, so it is not needed around a plot. Around `savefig` it makes the same figure the
+    same file each time, and letters in a PDF stay letters.
+    """
+    import matplotlib.style
+
+    context: AbstractContextManager[None] = matplotlib.style.context(["default", _SETTINGS])
     return context
 
 
 def new_axes(width: float, height: float) -> Axes:
-    """Axes of a new figure that fill `width` by `height` inches. Call inside `style()`."""
+    """Axes of a new figure, for `width` by `height` inches and a margin. Call inside `style()`."""
     import matplotlib.pyplot as plt
 
-    figure = plt.figure(figsize=(width, height))
+    figure = plt.figure(figsize=(width + 2 * MARGIN, height + 2 * MARGIN))
     return figure.add_axes((0.0, 0.0, 1.0, 1.0))
 
 
-def text_width(texts: Sequence[str], *, weight: str = "normal", size: float = FONT_SIZE) -> float:
-    """Width in inches of the widest of some texts."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+def make_room(
+    ax: Axes,
+    *,
+    left: float = 0.0,
+    right: float = 0.0,
+    head: float = 0.0,
+    foot: float = 0.0,
+    least: tuple[float, float],
+) -> tuple[float, float]:
+    """Take so many inches of text from the area of the axes; returns width and height of what the plot keeps.
 
-    font = FontProperties(family="DejaVu Sans", weight=weight)
-    widest = 0.0
-    for text in set(texts):
-        if text.strip():
-            path = TextPath((0, 0), text, size=size, prop=font)
-            widest = max(widest, path.get_extents().width)
-    return widest * POINT
+    Raises
+    ------
+    InvalidInputError
+        If that is less than `least`, width and height in inches.
+    """
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    taken = (left + right + 2 * MARGIN, head + foot + 2 * MARGIN)
+    inches = (box.width / dpi, box.height / dpi)
+    kept = (inches[0] - taken[0], inches[1] - taken[1])
+    if kept[0] < least[0] - 1e-6 or kept[1] < least[1] - 1e-6:
+        needed = [math.ceil(10 * (text + plot - 1e-6)) / 10 for text, plot in zip(taken, least, strict=True)]
+        raise InvalidInputError(
+            f"The axes are {inches[0]:.1f} by {inches[1]:.1f} inches; this figure needs at least {needed[0]:.1f} by "
+            f"{needed[1]:.1f}. Give it larger axes, or none."
+        )
+    place = ax.get_position(original=True)
+    across, up = place.width / inches[0], place.height / inches[1]
+    ax.set_position(
+        (
+            place.x0 + (left + MARGIN) * across,
+            place.y0 + (foot + MARGIN) * up,
+            kept[0] * across,
+            kept[1] * up,
+        )
+    )
+    return kept
+
+
+# --- text
+
+
+def one_line(text: object) -> str:
+    """A text from data as one line, whatever white space it holds."""
+    return " ".join(str(text).split())
+
+
+@lru_cache(maxsize=4096)
+def _width(text: str, weight: str, size: float) -> float:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    width, _, _ = TextToPath().get_text_width_height_descent(
+        text, FontProperties(family=FONT, weight=weight, size=size), ismath=False
+    )
+    return float(width) * POINT
+
+
+def text_width(texts: Iterable[str], *, weight: str = "normal", size: float = FONT_SIZE) -> float:
+    """Width in inches of the widest of some texts, each of which may have several lines."""
+    return max((_width(line, weight, size) for text in texts for line in text.split("\n")), default=0.0)
+
+
+def wrapped(text: str, width: float, *, weight: str = "normal", size: float = FONT_SIZE) -> list[str]:
+    """The text in lines of at most `width` inches, broken at spaces, inside a word only where it must be."""
+
+    def fits(line: str) -> bool:
+        return text_width([line], weight=weight, size=size) <= width
+
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if fits(longer):
+            lines[-1] = longer
+            continue
+        rest = word
+        while not fits(rest) and len(rest) > 1:
+            cut = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or fits(rest[:n]))
+            lines.append(rest[:cut])
+            rest = rest[cut:]
+        lines.append(rest)
+    return [line for line in lines if line]
+
+
+def number(text: str) -> str:
+    """A printed number with a proper minus sign."""
+    return text.replace("-", MINUS)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of text beside a plot: its heading and one text a row."""
+    """A column of text beside a plot: its heading and one text a row.
+
+    A tab in a text divides it into parts; the parts of all rows stand under each other, each aligned right,
+    so that digits stand under digits.
+    """
 
     heading: str
     cells: tuple[str, ...]
     align: str = "left"
 
+    PART: Final = 0.04  # inches between parts
+
+    @property
+    def parts(self) -> list[tuple[str, ...]]:
+        """The column of each part."""
+        rows = [cell.split("\t") for cell in self.cells]
+        count = max(map(len, rows), default=1)
+        return list(zip(*([""] * (count - len(row)) + row for row in rows), strict=True))
+
+    @property
+    def part_widths(self) -> list[float]:
+        """Inches that each part needs, should every cell be bold."""
+        return [text_width(part, weight="bold") for part in self.parts]
+
     @property
     def width(self) -> float:
-        """Inches it needs, should every cell be bold."""
-        return text_width([*self.cells, *self.heading.split("\n")], weight="bold")
+        """Inches it needs."""
+        widths = self.part_widths
+        return max(
+            sum(widths) + self.PART * (len(widths) - 1), text_width(self.heading.split("\n"), weight="bold")
+        )
 
 
-def padded(texts: Sequence[str]) -> list[str]:
-    """Texts filled with figure spaces on the left to one length, so that digits stand under digits."""
-    width = max((len(text) for text in texts), default=0)
-    return [text.rjust(width, FIGURE_SPACE) for text in texts]
+def inches(ax: Axes, corner: tuple[float, float] = (0.0, 0.0)) -> Transform:
+    """Coordinates in inches from a corner of the axes, wherever they are moved."""
+    from matplotlib.transforms import ScaledTranslation
 
-
-def intervals_aligned(lower: Sequence[str], upper: Sequence[str]) -> list[str]:
-    """For every row its interval in brackets, limits under each other; empty where a row has none."""
-    lows, highs = padded(lower), padded(upper)
-    return [f"[{low}, {high}]" if raw else "" for raw, low, high in zip(lower, lows, highs, strict=True)]
+    transform: Transform = ax.figure.dpi_scale_trans + ScaledTranslation(*corner, ax.transAxes)  # type: ignore[arg-type]  # any affine transform will do
+    return transform
 
 
 def beside(ax: Axes) -> Transform:
     """Coordinates beside a plot: x in inches from the left edge of the axes, y as the data."""
-    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+    from matplotlib.transforms import blended_transform_factory
 
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise InvalidInputError("The axes must belong to a figure.")
-    left_edge = ScaledTranslation(ax.get_position().x0 * figure.get_figwidth(), 0, figure.dpi_scale_trans)
-    return blended_transform_factory(figure.dpi_scale_trans + left_edge, ax.transData)
+    return blended_transform_factory(inches(ax), ax.transData)
 
 
-def write(ax: Axes, x: float, y: float, text: str, *, align: str = "left", weight: str = "normal") -> Text:
-    """Text in the coordinates of `beside`."""
+def write(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    *,
+    place: Transform,
+    align: str = "left",
+    vertical: str = "center",
+    weight: str = "normal",
+    color: str = INK,
+    size: float = FONT_SIZE,
+    **more: Any,
+) -> Text:
+    """Text at a place, such as `beside` or `inches`."""
     return ax.text(
         x,
         y,
         text,
-        transform=beside(ax),
+        transform=place,
         ha=align,
-        va="center",
-        fontsize=FONT_SIZE,
+        va=vertical,
+        fontsize=size,
         fontweight=weight,
-        color=INK,
+        color=color,
         clip_on=False,
+        **more,
     )
 
 
 def write_column(
-    ax: Axes, column: Column, x: float, y: Sequence[float], y_heading: float, *, bold_from: int
+    ax: Axes, column: Column, x: float, y: Sequence[float], y_heading: float, *, bold: Sequence[bool] = ()
 ) -> float:
-    """A column of text with its heading; cells from `bold_from` on are bold. Returns its width in inches."""
-    width = column.width
-    at = x if column.align == "left" else x + width
-    write(ax, at, y_heading, column.heading, align=column.align, weight="bold")
-    for row, cell in enumerate(column.cells):
-        if cell:
-            write(ax, at, y[row], cell, align=column.align, weight="bold" if row >= bold_from else "normal")
+    """A column of text with its heading; `bold` says which cells are. Returns its width in inches."""
+    width, place = column.width, beside(ax)
+    is_left = column.align == "left"
+    write(
+        ax,
+        x if is_left else x + width,
+        y_heading,
+        column.heading,
+        place=place,
+        align=column.align,
+        weight="bold",
+    )
+    right = x + width
+    for part, part_width in list(zip(column.parts, column.part_widths, strict=True))[::-1]:
+        for row, cell in enumerate(part):
+            if cell:
+                weight = "bold" if bold and bold[row] else "normal"
+                at = x if is_left else right
+                write(ax, at, y[row], cell, place=place, align=column.align, weight=weight)
+        right -= part_width + column.PART
     return width
+
+
+def write_lines(ax: Axes, lines: Sequence[str], x: float, y: float, *, size: float = SMALL) -> None:
+    """Lines of small print, the first with its top at inches from the lower left corner of the axes."""
+    for i, line in enumerate(lines):
+        write(ax, x, y - (i + 0.5) * LINE, line, place=inches(ax), size=size)
 
 
 def rule(ax: Axes, start: float, stop: float, y: float) -> None:
@@ -164,44 +284,173 @@ def rule(ax: Axes, start: float, stop: float, y: float) -> None:
     ax.plot([start, stop], [y, y], transform=beside(ax), color=INK, lw=0.7, clip_on=False, zorder=1)
 
 
-def stripe(ax: Axes, start: float, stop: float, y: float) -> None:
+def stripe(ax: Axes, start: float, stop: float, y: float, height: float = 1.0) -> None:
     """A pale band behind one row, across text and plot."""
     from matplotlib.patches import Rectangle
 
-    band = Rectangle((start, y - 0.5), stop - start, 1.0, transform=beside(ax), clip_on=False, zorder=0)
+    band = Rectangle(
+        (start, y - height / 2), stop - start, height, transform=beside(ax), clip_on=False, zorder=0
+    )
     band.set(color=ZEBRA, linewidth=0)
     ax.add_patch(band)
 
 
-def note(ax: Axes, x: float, y: float, text: str) -> None:
-    """A line of small print at inches from the lower left corner of the axes."""
-    ax.annotate(
-        text,
-        xy=(0, 0),
-        xycoords="axes fraction",
-        xytext=(x * 72, y * 72),
-        textcoords="offset points",
-        ha="left",
-        va="top",
-        fontsize=FONT_SIZE - 0.5,
+# --- axes
+
+
+def frame(ax: Axes, *, x_axis: bool = True, y_axis: bool = False) -> None:
+    """Leave the axis lines that are wanted, in our look."""
+    ax.set_axisbelow(False)
+    ax.grid(visible=False)
+    for side, shown in (("bottom", x_axis), ("left", y_axis), ("top", False), ("right", False)):
+        ax.spines[side].set(visible=shown, linewidth=0.7, color=INK)
+    ax.tick_params(
+        axis="both",
+        which="both",
+        direction="out",
+        length=3,
+        width=0.7,
+        pad=2.5,
         color=INK,
-        annotation_clip=False,
+        labelsize=FONT_SIZE,
+        labelcolor=INK,
+        labelfontfamily=FONT,
+        labelrotation=0,
+        bottom=x_axis,
+        labelbottom=x_axis,
+        left=y_axis,
+        labelleft=y_axis,
+        top=False,
+        labeltop=False,
+        right=False,
+        labelright=False,
     )
 
 
-def shrink(ax: Axes, left: float, right: float, foot: float, *, least: float) -> float:
-    """Make room for text inside the area of the axes; returns the inches of width that the plot keeps."""
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise InvalidInputError("The axes must belong to a figure.")
-    box = ax.get_position()
-    wide, high = figure.get_size_inches()
-    inches = box.width * wide
-    plot = float(inches - left - right)
-    if plot < least:
-        raise InvalidInputError(
-            f"The axes are {inches:.1f} inches wide; this figure needs at least {left + right + least:.1f} "
-            "for its text. Give it wider axes, or none."
+def axis_label(ax: Axes, lines: Sequence[str]) -> None:
+    """Label of the x-axis."""
+    ax.set_xlabel(
+        "\n".join(lines), fontsize=FONT_SIZE, color=INK, labelpad=2.5, fontfamily=FONT, fontweight="normal"
+    )
+    ax.xaxis.label.set_parse_math(False)
+
+
+def set_ticks(
+    ax: Axes, candidates: Iterable[Sequence[float]], show: Callable[[float], str], width: float
+) -> None:
+    """Ticks of the x-axis: the first candidates whose labels keep apart on `width` inches; else only the last."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    to_fraction = ax.transScale + ax.transLimits
+    chosen: Sequence[float] = ()
+    labels: list[str] = []
+    for chosen in candidates:
+        labels = [show(value) for value in chosen]
+        at = [width * float(to_fraction.transform((value, 0.0))[0]) for value in chosen]
+        needed = [text_width([label]) for label in labels]
+        room = [
+            b - a - 0.5 * (wide_a + wide_b)
+            for a, b, wide_a, wide_b in zip(at, at[1:], needed, needed[1:], strict=False)
+        ]
+        if min(room, default=1.0) > 0.06:
+            break
+    ax.xaxis.set_major_locator(FixedLocator(list(chosen)))
+    ax.xaxis.set_major_formatter(FixedFormatter(labels))
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def even_ticks(low: float, high: float) -> Iterable[Sequence[float]]:
+    """Evenly spaced round values inside limits, many first."""
+    from matplotlib.ticker import MaxNLocator
+
+    for n in (6, 5, 4, 3, 2, 1):
+        ticks = MaxNLocator(nbins=n, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        slack = 1e-9 * (high - low)
+        yield [float(tick) for tick in ticks if low - slack <= tick <= high + slack]
+
+
+def tick_text(value: float) -> str:
+    """A round number as a tick shows it: 0.05, 1000, 10⁵."""
+    if value != 0 and not 1e-3 <= abs(value) < 1e5:
+        digits, _, exponent = f"{value:.0e}".partition("e")
+        raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return number({"1": f"10{raised}", "-1": f"-10{raised}"}.get(digits, f"{digits}×10{raised}"))
+    return number(f"{round(value, 12):.10g}")
+
+
+# --- keys
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An entry of a key: what is drawn, as properties of lines one above the other, and what it means.
+
+    Properties with a marker alone are drawn as one mark, others along a short line.
+    """
+
+    text: str
+    looks: tuple[Look, ...]
+    glyph: str = ""
+
+    WIDE: Final = 0.22  # inches a sample takes
+
+    @property
+    def width(self) -> float:
+        """Inches with its text."""
+        return self.WIDE + 0.05 + text_width([self.text], size=SMALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Samples laid out in lines of at most `width` inches, under bold headings if these are given."""
+
+    groups: tuple[tuple[str, tuple[Sample, ...]], ...]
+    width: float
+
+    @property
+    def _indent(self) -> float:
+        widest = text_width([heading for heading, _ in self.groups], weight="bold", size=SMALL)
+        return widest + 0.1 if widest else 0.0
+
+    @property
+    def lines(self) -> list[tuple[str, list[tuple[float, Sample]]]]:
+        """For each line its heading and its samples with their place."""
+        laid: list[tuple[str, list[tuple[float, Sample]]]] = []
+        for heading, samples in self.groups:
+            x, line = self._indent, list[tuple[float, Sample]]()
+            laid.append((heading, line))
+            for sample in samples:
+                if line and x + sample.width > self.width:
+                    x, line = self._indent, []
+                    laid.append(("", line))
+                line.append((x, sample))
+                x += sample.width + GAP
+        return laid
+
+    @property
+    def height(self) -> float:
+        """Inches it needs."""
+        return len(self.lines) * LINE
+
+    @property
+    def widest(self) -> float:
+        """Inches of its widest line: more than `width` if a single sample is wider."""
+        return max(
+            (self._indent if not line else line[-1][0] + line[-1][1].width for _, line in self.lines),
+            default=0.0,
         )
-    ax.set_position((box.x0 + left / wide, box.y0 + foot / high, plot / wide, box.height - foot / high))
-    return plot
+
+    def draw(self, ax: Axes, x: float, y: float, corner: tuple[float, float] = (0.0, 0.0)) -> None:
+        """Draw with the upper left corner at inches from a corner of the axes."""
+        place = inches(ax, corner)
+        for i, (heading, line) in enumerate(self.lines):
+            middle = y - (i + 0.5) * LINE
+            if heading:
+                write(ax, x, middle, heading, place=place, weight="bold", size=SMALL)
+            for start, sample in line:
+                left, right = x + start, x + start + sample.WIDE
+                for look in sample.looks:
+                    only_mark = look.get("ls") == ""
+                    ends = [0.5 * (left + right)] if only_mark else [left, right]
+                    ax.plot(ends, [middle] * len(ends), transform=place, clip_on=False, **look)
+                write(ax, right + 0.05, middle, sample.text, place=place, size=SMALL)

@@ -10,6 +10,7 @@ from netsynth.plots import _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.transforms import Transform
 
 __all__ = ["flow_plot"]
 
@@ -26,64 +27,78 @@ def flow_plot(selection: Selection, *, ax: Axes | None = None) -> Axes:
     selection : Selection
         From `Review.select_survival` and its siblings.
     ax : Axes, optional
-        Axes to draw in; by default a new figure of the size needed.
+        Axes whose whole area the plot may use, text included; by default a new figure of the size needed.
 
     Returns
     -------
     Axes
-        Without visible axes; coordinates are inches.
+        Without visible axes; coordinates are inches from the upper left corner.
+
+    Raises
+    ------
+    InvalidInputError
+        If the axes are too small for the text.
 
     Examples
     --------
     >>> from netsynth.datasets import load_nethm
     >>> ax = flow_plot(load_nethm().select_survival("OS", 60, sets=["core"]))
-    >>> [text.get_text().splitlines()[0] for text in ax.texts][0]
+    >>> ax.texts[0].get_text()
     'OS at 60 months'
     """
     flow = selection.flow
-    found = [selection.question, f"{_format.plural(flow['found'], 'reported figure')}"]
-    reasons = [f"{count} {reason}" for reason, count in flow.items() if reason not in ("found", "taken")]
-    n_out = flow["found"] - flow["taken"]
-    out = [f"{n_out} left out" + (":" if reasons else ""), *reasons]
+    found = [_style.one_line(selection.question), _format.plural(flow["found"], "reported figure")]
+    counts = {reason: count for reason, count in flow.items() if reason not in ("found", "taken")}
+    out = [f"{flow['found'] - flow['taken']} left out" + (":" if counts else "")]
     taken = [f"{_format.plural(selection.k, 'study', 'studies')} taken", f"{selection.n_total} patients"]
     with _style.style():
         left_width = _style.text_width([*found, *taken], weight="bold") + 2 * PAD
-        right_width = _style.text_width(out, weight="bold") + 2 * PAD
-        heights = [len(lines) * LINE + 2 * PAD for lines in (found, out, taken)]
+        digits = _style.text_width([str(count) for count in counts.values()])
+        reasons = [_style.one_line(reason) for reason in counts]
+        right_width = 2 * PAD + max(
+            _style.text_width(out, weight="bold"), digits + 0.06 + _style.text_width(reasons)
+        )
+        heights = [n * LINE + 2 * PAD for n in (2, 1 + len(counts), 2)]
+        height = max(heights[0] + GAP + heights[2], heights[1] + 2 * PAD)
         width = left_width + GAP + right_width
-        height = heights[0] + heights[1] + heights[2] + 2 * GAP / 2
         if ax is None:
-            ax = _style.new_axes(width + 0.1, height + 0.1)
-        ax.set_xlim(-0.05, width + 0.05)
-        ax.set_ylim(height + 0.05, -0.05)
-        ax.set_aspect("equal")
+            ax = _style.new_axes(width, height)
+        room = _style.make_room(ax, least=(width, height))
+        ax.set_xlim(0, room[0])
+        ax.set_ylim(room[1], 0)
         ax.set_axis_off()
-        middle = heights[0] + GAP / 2 + heights[1] / 2
-        bottom = height - heights[2]
-        _box(ax, 0, 0, left_width, heights[0], found)
-        _box(ax, left_width + GAP, middle - heights[1] / 2, right_width, heights[1], out)
-        _box(ax, 0, bottom, left_width, heights[2], taken)
-        axis = left_width / 2
-        _arrow(ax, (axis, heights[0]), (axis, bottom))
-        _arrow(ax, (axis, middle), (left_width + GAP, middle))
+        inches = ax.transData
+        x, y = 0.5 * (room[0] - width), 0.5 * (room[1] - height)
+        middle = y + 0.5 * (heights[0] + height - heights[2])
+        right, top = x + left_width + GAP, middle - heights[1] / 2
+        _box(ax, x, y, left_width, heights[0])
+        _box(ax, x, y + height - heights[2], left_width, heights[2])
+        _box(ax, right, top, right_width, heights[1])
+        _lines(ax, x, y, found, inches)
+        _lines(ax, x, y + height - heights[2], taken, inches)
+        _lines(ax, right, top, out, inches)
+        for i, (reason, count) in enumerate(zip(reasons, counts.values(), strict=True)):
+            line = top + PAD + (i + 1.5) * LINE
+            _style.write(ax, right + PAD + digits, line, str(count), place=inches, align="right")
+            _style.write(ax, right + PAD + digits + 0.06, line, reason, place=inches)
+        axis = x + left_width / 2
+        _arrow(ax, (axis, y + heights[0]), (axis, y + height - heights[2]))
+        _arrow(ax, (axis, middle), (right, middle))
     return ax
 
 
-def _box(ax: Axes, x: float, y: float, width: float, height: float, lines: list[str]) -> None:
+def _box(ax: Axes, x: float, y: float, width: float, height: float) -> None:
     from matplotlib.patches import Rectangle
 
-    ax.add_patch(Rectangle((x, y), width, height, facecolor="white", edgecolor=_style.INK, linewidth=0.8))
+    box = Rectangle((x, y), width, height, facecolor="white", edgecolor=_style.INK, linewidth=0.8)
+    box.set_clip_on(False)
+    ax.add_patch(box)
+
+
+def _lines(ax: Axes, x: float, y: float, lines: list[str], place: Transform) -> None:
     for i, line in enumerate(lines):
-        ax.text(
-            x + PAD,
-            y + PAD + (i + 0.5) * LINE,
-            line,
-            va="center",
-            ha="left",
-            fontsize=_style.FONT_SIZE,
-            fontweight="bold" if i == 0 else "normal",
-            color=_style.INK,
-        )
+        weight = "bold" if i == 0 else "normal"
+        _style.write(ax, x + PAD, y + PAD + (i + 0.5) * LINE, line, place=place, weight=weight)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float]) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from netsynth import _format, _validate
 from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
-from netsynth.kernels.scales import MEASURES
+from netsynth.kernels.scales import MEASURES, Kind
 from netsynth.plots import _style
-from netsynth.plots._style import Column
+from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column
 from netsynth.results.pooled import PooledEffect
 
 if TYPE_CHECKING:
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["forest_plot"]
 
-GAP: Final = 0.14  # inches between columns
 PLOT_WIDTH: Final = 2.3  # inches the plot itself gets when the figure is ours
 LEAST_PLOT: Final = 0.9  # inches below which given axes are too narrow
-FOOT: Final = 0.62  # inches under the last row: axis, its label
-NOTE: Final = 0.17  # inches a line of the note takes
+AXIS: Final = 0.22  # inches under the last row for the ticks and their labels
+ABOVE: Final = 1.8  # rows from the first study to the top: the heading and a rule
 
 
 def forest_plot(
@@ -58,12 +58,14 @@ def forest_plot(
     Returns
     -------
     Axes
-        The axes with the intervals, on the printed scale (percent for probabilities).
+        The axes with the intervals, on the printed scale (percent for probabilities). A hazard ratio below
+        0.005 or above 1000 is written as "<0.01" or ">1000" beside them.
 
     Raises
     ------
     InvalidInputError
-        If a column does not have one value a study, or the axes are too narrow for the text.
+        If a column does not have one value a study, the limits are not limits, or the axes are too small for
+        the text.
 
     Examples
     --------
@@ -80,86 +82,128 @@ def forest_plot(
     low, high = (factor * end for end in result.natural_study_interval(level))
     mean = factor * result.natural
     ci, pi = (
-        [factor * end for end in pair]
+        (factor * pair.lower, factor * pair.upper)
         for pair in (result.natural_interval(level), result.natural_prediction_interval(level))
     )
-    has_pi = math.isfinite(pi[0])
-    k = result.k
-    n_rows = k + 1 + has_pi
-    heading = label or measure.label + (", %" if measure.kind == "probability" else "")
+    summaries = [ci, pi] if math.isfinite(pi[0]) else [ci]
+    k, n_rows = result.k, result.k + len(summaries)
+    limits = _checked(xlim, measure.is_ratio) or _limits(
+        measure.kind, measure.null, natural, low, high, summaries
+    )
 
-    values = [_shown(v, measure.kind) for v in (*natural, mean)] + [""] * has_pi
-    ends = [(_shown(a, measure.kind), _shown(b, measure.kind)) for a, b in zip(low, high, strict=True)]
-    ends += [(_shown(a, measure.kind), _shown(b, measure.kind)) for a, b in [ci, pi][: 1 + has_pi]]
-    brackets = _style.intervals_aligned([a for a, _ in ends], [b for _, b in ends])
-    names = [*result.study, _model(result)] + ["Prediction interval"] * has_pi
-    left = [Column("Study", tuple(names))]
-    for head, cells in (columns or {}).items():
-        if len(cells) != k:
-            raise InvalidInputError(f"column {head!r} has {len(cells)} values for {k} studies.")
-        shown = ["" if cell is None else str(cell) for cell in cells]
-        numeric = all(text.replace(".", "", 1).replace("–", "").isdigit() or not text for text in shown)
-        left.append(Column(head, (*shown, *[""] * (1 + has_pi)), "right" if numeric else "left"))
+    left = [Column("Study", (*map(_style.one_line, result.study), *_summary_names(result, summaries)))]
+    left += _further(columns or {}, k, n_rows)
+    decimals = _decimals(measure.kind, result.study_se)
+    estimates = [*natural, mean, *[math.nan] * (len(summaries) - 1)]
+    ends = [*zip(low, high, strict=True), *summaries]
     right = [
-        Column("Weight", (*(f"{100 * w:.1f}%" for w in result.weight), *[""] * (1 + has_pi)), "right"),
+        Column("Weight", (*(f"{100 * w:.1f}%" for w in result.weight), *[""] * len(summaries)), "right"),
         Column(
-            f"{_short(measure.label)} [{100 * level:g}% CI]",
-            tuple(f"{v} {b}".strip() for v, b in zip(_style.padded(values), brackets, strict=True)),
+            f"{_heading(measure.label, measure.kind)} [{100 * level:g}% CI]",
+            tuple(
+                _row(value, pair, measure.kind, decimals) for value, pair in zip(estimates, ends, strict=True)
+            ),
             "right",
         ),
     ]
-
-    note = _heterogeneity(result)
-    foot = FOOT + NOTE * bool(note)
     with _style.style():
         width_left, width_right = (sum(c.width + GAP for c in group) for group in (left, right))
-        if ax is None:
-            height = (n_rows + 2.7) * _style.ROW + foot
-            ax = _style.new_axes(width_left + PLOT_WIDTH + width_right, height)
-        plot_width = _style.shrink(ax, width_left, width_right, foot, least=LEAST_PLOT)
+        ours = width_left + PLOT_WIDTH + width_right
+        total = ours if ax is None else ax.get_window_extent().width / ax.figure.dpi - 2 * _style.MARGIN
+        room = total - width_left - width_right + 2 * min(width_left, width_right)
+        axis_label = _style.wrapped(_axis_label(label or measure.label, measure.kind), room)
+        note = _style.wrapped(_heterogeneity(result), total, size=_style.SMALL)
+        label_foot = AXIS + LINE * len(axis_label)
+        foot = label_foot + (0.12 + LINE * len(note) if note else 0.0)
         y = [float(i) for i in range(k)] + [k + 0.6 + i for i in range(n_rows - k)]
         bottom = y[-1] + 0.9
-        ax.set_ylim(bottom, -1.8)
-        limits = xlim or _limits(measure.kind, natural, low, high, [*ci, *pi])
+        if ax is None:
+            ax = _style.new_axes(ours, (bottom + ABOVE) * ROW + foot)
+        plot_width, _ = _style.make_room(
+            ax,
+            left=width_left,
+            right=width_right,
+            foot=foot,
+            least=(LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW),
+        )
+        ax.set_ylim(bottom, -ABOVE)
         ax.set_xscale("log" if measure.is_ratio else "linear")
         ax.set_xlim(*limits)
-        _frame(ax, heading, measure.is_ratio, limits)
+        ax.set_yticks([])
+        _style.frame(ax)
+        _style.set_ticks(ax, _ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
+        _style.axis_label(ax, axis_label)
         for i in range(1, k, 2):
             _style.stripe(ax, -width_left, plot_width + width_right, i)
-        if not math.isnan(measure.null):
+        if limits[0] < factor * measure.null < limits[1]:
             ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
         ax.plot([mean, mean], [-0.75, y[k]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
         for i in range(k):
             _whisker(ax, low[i], high[i], y[i], limits)
             _square(ax, natural[i], y[i], float(result.weight[i] / result.weight.max()), limits)
         _diamond(ax, mean, ci, y[k], limits)
-        if has_pi:
+        if len(summaries) > 1:
             _bar(ax, pi, y[k + 1], limits)
+        bold = [row >= k for row in range(n_rows)]
         x = -width_left
         for column in left:
-            x += _style.write_column(ax, column, x, y, -1.25, bold_from=k) + GAP
+            x += _style.write_column(ax, column, x, y, -1.25, bold=bold) + GAP
         x = plot_width + GAP
         for column in right:
-            x += _style.write_column(ax, column, x, y, -1.25, bold_from=k) + GAP
+            x += _style.write_column(ax, column, x, y, -1.25, bold=bold) + GAP
         for height in (-0.75, k - 0.15):
             _style.rule(ax, -width_left, plot_width + width_right, height)
-        if note:
-            _style.note(ax, -width_left, 0.1 - FOOT, note)
+        _style.write_lines(ax, note, -width_left, -label_foot - 0.12)
     return ax
 
 
-def _model(result: PooledEffect) -> str:
+def _summary_names(result: PooledEffect, summaries: Sequence[object]) -> list[str]:
     if not result.pooled:
-        return "One study"
-    return "Common effect" if result.tau2_method == "CE" else "Random effects"
+        return ["One study"]
+    model = "Common effect" if result.tau2_method == "CE" else "Random effects"
+    return [model, "Prediction interval"][: len(summaries)]
 
 
-def _short(label: str) -> str:
-    return {"Hazard ratio": "HR"}.get(label, label)
+def _further(columns: Mapping[str, Sequence[object]], k: int, n_rows: int) -> list[Column]:
+    found = []
+    for heading, cells in columns.items():
+        if len(cells) != k:
+            values, studies = _format.plural(len(cells), "value"), _format.plural(k, "study", "studies")
+            raise InvalidInputError(f"Column {heading!r} has {values} for {studies}; give one value a study.")
+        shown = ["" if cell is None else _style.one_line(cell) for cell in cells]
+        numeric = all(
+            not text or text.replace(".", "", 1).replace(_format.EN_DASH, "").isdigit() for text in shown
+        )
+        cells_of_rows = (*shown, *[""] * (n_rows - k))
+        found.append(Column(_style.one_line(heading), cells_of_rows, "right" if numeric else "left"))
+    return found
 
 
-def _shown(value: float, kind: str) -> str:
-    return _format.number(value, 1 if kind == "probability" else 2)
+def _heading(label: str, kind: Kind) -> str:
+    return {"ratio": "HR", "probability": f"{label}, %"}.get(kind, label)
+
+
+def _axis_label(label: str, kind: Kind) -> str:
+    text = _style.one_line(label)
+    return f"{text}, %" if kind == "probability" and "%" not in text else text
+
+
+def _decimals(kind: Kind, se: FloatArray) -> int:
+    if kind == "difference":  # two digits of the standard error in the middle
+        return min(max(1 - math.floor(math.log10(float(np.median(se)))), 0), 6)
+    return {"probability": 1, "ratio": 2}[kind]
+
+
+def _shown(value: float, kind: Kind, decimals: int) -> str:
+    if kind == "ratio" and not 0.005 <= value < 999.995:
+        return "<0.01" if value < 1 else ">1000"
+    return _style.number(_format.number(value, decimals))
+
+
+def _row(value: float, ends: tuple[float, float], kind: Kind, decimals: int) -> str:
+    shown = "" if math.isnan(value) else _shown(value, kind, decimals)
+    low, high = (_shown(end, kind, decimals) for end in ends)
+    return f"{shown}\t[{low},\t{high}]"
 
 
 def _heterogeneity(result: PooledEffect) -> str:
@@ -168,57 +212,78 @@ def _heterogeneity(result: PooledEffect) -> str:
     p = _format.pvalue(result.q_pvalue)
     q = f"Q = {result.q:.2f} on {result.k - 1} df, {p}"
     if result.tau2_method == "CE":
-        return f"Heterogeneity: {q}; I² = {100 * result.i2:.0f}%"
-    tau2 = _format.significant(result.tau2)
-    return (
-        f"Heterogeneity: τ² = {tau2} ({result.tau2_method}); I² = {100 * result.i2:.0f}%; {q}. "
-        f"Interval of the mean: {result.ci_method}"
-    )
+        text = f"Heterogeneity: {q}; I² = {100 * result.i2:.0f}%"
+    else:
+        tau2 = _format.significant(result.tau2)
+        text = (
+            f"Heterogeneity: τ² = {tau2} ({result.tau2_method}); I² = {100 * result.i2:.0f}%; {q}. "
+            f"Interval of the mean: {result.ci_method}"
+        )
+    for sign in "=<>":  # a number stays on the line of what it is
+        text = text.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
+    return text
+
+
+def _checked(xlim: tuple[float, float] | None, is_ratio: bool) -> tuple[float, float] | None:
+    if xlim is None:
+        return None
+    low, high = map(float, xlim)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high and (low > 0 or not is_ratio)):
+        kind = "two positive numbers" if is_ratio else "two numbers"
+        raise InvalidInputError(f"xlim must be {kind}, the smaller one first; got {xlim!r}.")
+    return low, high
 
 
 def _limits(
-    kind: str, natural: FloatArray, low: FloatArray, high: FloatArray, pooled: Sequence[float]
+    kind: Kind,
+    null: float,
+    natural: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    summaries: Sequence[tuple[float, float]],
 ) -> tuple[float, float]:
     if kind == "probability":
         return 0.0, 100.0
-    to_axis, from_axis = (np.log, np.exp) if kind == "ratio" else (np.asarray, np.asarray)
-    centre, low_end, high_end = to_axis(natural), to_axis(low), to_axis(high)
-    summary = to_axis([end for end in pooled if math.isfinite(end)])
-    # a wide study must not squeeze the others: its interval is cut one spread of the estimates beyond them
-    spread = max(float(np.ptp(centre)), float(np.median(high_end - low_end)))
-    first = min(max(float(low_end.min()), float(centre.min()) - spread), float(summary.min()), 0.0)
-    last = max(min(float(high_end.max()), float(centre.max()) + spread), float(summary.max()), 0.0)
+    to_axis, from_axis = (_log, np.exp) if kind == "ratio" else (np.asarray, np.asarray)
+    centre = to_axis(natural)
+    lows, highs = (
+        to_axis([*ends, *more]) for ends, more in zip((low, high), zip(*summaries, strict=True), strict=True)
+    )
+    # a wide interval must not squeeze the others: it is cut one spread of the estimates beyond them
+    spread = max(float(np.ptp(centre)), float(np.median(highs - lows)))
+    first = max(float(lows.min()), float(centre.min()) - spread)
+    last = min(float(highs.max()), float(centre.max()) + spread)
+    no_effect = float(to_axis(null))
+    if kind == "ratio" or first - spread < no_effect < last + spread:
+        first, last = min(first, no_effect), max(last, no_effect)
     margin = 0.03 * (last - first)
     return float(from_axis(first - margin)), float(from_axis(last + margin))
 
 
-def _frame(ax: Axes, heading: str, is_ratio: bool, limits: tuple[float, float]) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+def _log(ratio: npt.ArrayLike) -> FloatArray:
+    """Logarithm for an axis, which has no place for a ratio of 0 or infinity."""
+    return np.asarray(np.log(np.clip(ratio, 1e-100, 1e100)))
 
-    for side in ("left", "right", "top"):
-        ax.spines[side].set_visible(False)
-    ax.yaxis.set_major_locator(NullLocator())
-    ax.xaxis.set_minor_locator(NullLocator())
+
+def _ticks(is_ratio: bool, limits: tuple[float, float]) -> Iterable[Sequence[float]]:
+    low, high = limits
+    if not is_ratio or high / low < 4:
+        yield from _style.even_ticks(low, high)
     if is_ratio:
-        ax.xaxis.set_major_locator(FixedLocator(_log_ticks(*limits)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.tick_params(axis="x", length=3, labelsize=_style.FONT_SIZE, color=_style.INK, labelcolor=_style.INK)
-    ax.set_xlabel(heading, fontsize=_style.FONT_SIZE, color=_style.INK)
-
-
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Round ratios inside the limits: as many of 1, 2, 5 times powers of ten as stay apart."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for digits in ((1, 2, 5), (1, 3), (1,)):
-        ticks = [d * 10.0**e for e in decades for d in digits if low <= d * 10.0**e <= high]
-        if len(ticks) <= 6:
-            break
-    return ticks or [low, high]
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        for digits, step in (
+            ((1, 2, 5), 1),
+            ((1, 3), 1),
+            *(((1,), step) for step in (1, 2, 3, 5, 10, 20, 50, 100)),
+        ):
+            start = step * math.ceil(first / step)  # so that 1 is always among the ticks
+            ticks = [d * 10.0**e for e in range(start - step, last + 1, step) for d in digits]
+            yield [tick for tick in ticks if low <= tick <= high]
 
 
 def _square(ax: Axes, value: float, y: float, share: float, limits: tuple[float, float]) -> None:
     if limits[0] <= value <= limits[1]:
-        side = 2.0 + 5.5 * math.sqrt(share)  # area in proportion to the weight, but never invisible
+        side = 2.0 + 5.5 * math.sqrt(share)  # area grows with the weight, but a square is never invisible
         ax.plot([value], [y], marker="s", ms=side, color=_style.INK, mec="none", zorder=3)
 
 
@@ -229,15 +294,16 @@ def _whisker(ax: Axes, low: float, high: float, y: float, limits: tuple[float, f
     _arrows(ax, low, high, y, limits, _style.INK)
 
 
-def _diamond(ax: Axes, mean: float, ci: Sequence[float], y: float, limits: tuple[float, float]) -> None:
+def _diamond(ax: Axes, mean: float, ci: tuple[float, float], y: float, limits: tuple[float, float]) -> None:
     a, b = max(ci[0], limits[0]), min(ci[1], limits[1])
     ax.fill([a, mean, b, mean], [y, y - 0.32, y, y + 0.32], color=_style.BLUE, lw=0, zorder=4)
+    _arrows(ax, *ci, y, limits, _style.BLUE)
 
 
-def _bar(ax: Axes, pi: Sequence[float], y: float, limits: tuple[float, float]) -> None:
+def _bar(ax: Axes, pi: tuple[float, float], y: float, limits: tuple[float, float]) -> None:
     a, b = max(pi[0], limits[0]), min(pi[1], limits[1])
     ax.fill([a, b, b, a], [y - 0.1, y - 0.1, y + 0.1, y + 0.1], color=_style.SKY, lw=0, zorder=3)
-    _arrows(ax, pi[0], pi[1], y, limits, _style.SKY)
+    _arrows(ax, *pi, y, limits, _style.SKY)
 
 
 def _arrows(ax: Axes, low: float, high: float, y: float, limits: tuple[float, float], color: str) -> None:

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
-from netsynth import _format
+from netsynth import _format, _validate
 from netsynth.errors import InvalidInputError
 from netsynth.plots import _style
-from netsynth.plots._style import Column
-from netsynth.results.outcomes import OutcomeSummary
+from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column, Key, Look, Sample
+from netsynth.results.aggregated import MedianRange
+from netsynth.results.outcomes import OutcomeRow, OutcomeSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["outcome_plot"]
 
-GAP: Final = 0.14
 PLOT_WIDTH: Final = 3.0
-FOOT: Final = 0.5
+LEAST_PLOT: Final = 1.0
+AXIS: Final = 0.22 + LINE  # inches under the last row for the ticks and the label
+
+RANGE: Final[Look] = MappingProxyType({"color": _style.SKY, "lw": 1.2, "solid_capstyle": "butt", "zorder": 2})
+STUDY: Final[Look] = MappingProxyType(
+    {"ls": "", "marker": "o", "ms": 3, "mfc": "white", "mec": _style.GREY, "mew": 0.6, "zorder": 5}
+)
+ABOVE: Final[Look] = MappingProxyType({**STUDY, "marker": ">", "ms": 3.5})
+BELOW: Final[Look] = MappingProxyType({**STUDY, "marker": "<", "ms": 3.5})
+MEDIAN: Final[Look] = MappingProxyType(
+    {"ls": "", "marker": "D", "ms": 5, "color": _style.BLUE, "mec": "none", "zorder": 4}
+)
+PUBLISHED: Final[Look] = MappingProxyType(
+    {"ls": "", "marker": "|", "ms": 9, "mew": 1.6, "color": _style.VERMILION, "zorder": 6}
+)
 
 
 def outcome_plot(
@@ -38,101 +54,90 @@ def outcome_plot(
     Returns
     -------
     Axes
+        In percent or months. Studies of which nothing but "not reached" is known have no point.
 
     Raises
     ------
     InvalidInputError
-        If no line has that unit, or the axes are too narrow for the text.
+        If no line has that unit, or the axes are too small for the text.
+
+    Examples
+    --------
+    >>> from netsynth.datasets import load_nethm
+    >>> from netsynth.outcomes import summarize_outcomes
+    >>> ax = outcome_plot(summarize_outcomes(load_nethm(), sets=["core"]))
+    >>> ax.get_xlabel(), ax.get_xlim()
+    ('Percent', (0.0, 100.0))
     """
-    rows = [row for row in summary.rows if row.unit == unit and row.summary is not None]
+    _validate.choice(unit, "unit", ("percent", "month"))
+    rows = [(row, row.summary) for row in summary.rows if row.unit == unit and row.summary is not None]
     if not rows:
         raise InvalidInputError(f"The summary has no line in {unit}.")
-    has_target = any(row.target is not None for row in rows)
-    left = Column("Outcome", tuple(row.label for row in rows))
-    texts = [
-        _format.EN_DASH if row.summary is None else str(row.summary).replace("range, ", "") for row in rows
-    ]
-    right = [Column("Median (range; k)", tuple(texts))]
-    if has_target:
-        right.append(
-            Column("Published", tuple("" if r.target is None else str(r.target.median) for r in rows))
-        )
+    n = len(rows)
+    left = Column("Outcome", tuple(_style.one_line(row.label.replace("_", " ")) for row, _ in rows))
+    right = [Column("Median (range; k)", tuple(str(found).replace("range, ", "") for _, found in rows))]
+    if any(row.target is not None for row, _ in rows):
+        right.append(Column("Published", tuple(_published(row) for row, _ in rows)))
+    marks = [_marks(found) for _, found in rows]
     with _style.style():
-        width_left = left.width + GAP
-        width_right = sum(column.width + GAP for column in right)
+        width_left, width_right = left.width + GAP, sum(column.width + GAP for column in right)
+        total = width_left + width_right + PLOT_WIDTH
+        if ax is not None:
+            total = ax.get_window_extent().width / ax.figure.dpi - 2 * _style.MARGIN
+        key = Key((("", tuple(_samples(rows, marks))),), total)
+        foot = AXIS + 0.1 + key.height
         if ax is None:
-            height = (len(rows) + 1.8) * _style.ROW + FOOT + 0.15
-            ax = _style.new_axes(width_left + PLOT_WIDTH + width_right, height)
-        plot_width = _style.shrink(ax, width_left, width_right, FOOT, least=1.0)
-        ax.set_ylim(len(rows) - 0.3, -1.5)
+            ax = _style.new_axes(total, (n + 1.2) * ROW + foot)
+        least = (LEAST_PLOT, (n + 1.2) * LEAST_ROW)
+        plot_width, _ = _style.make_room(ax, left=width_left, right=width_right, foot=foot, least=least)
+        ax.set_ylim(n - 0.3, -1.5)
         ax.set_yticks([])
-        for side in ("left", "right", "top"):
-            ax.spines[side].set_visible(False)
-        values = [v for row in rows if row.summary for v in row.summary.value_lower if math.isfinite(v)]
-        ax.set_xlim((0, 100) if unit == "percent" else (0, 1.05 * max([*values, 1.0])))
-        for y, row in enumerate(rows):
+        values = [value for row in marks for value, _ in row]
+        ax.set_xlim(0, 100 if unit == "percent" else 1.05 * max([*values, 1.0]))
+        _style.frame(ax)
+        _style.set_ticks(ax, _style.even_ticks(*ax.get_xlim()), _style.tick_text, plot_width)
+        _style.axis_label(ax, ["Percent" if unit == "percent" else "Months"])
+        for y, (row, found) in enumerate(rows):
             if y % 2:
                 _style.stripe(ax, -width_left, plot_width + width_right, y)
-            result = row.summary
-            if result is None:
-                continue
-            points = [v for v in result.value_lower if math.isfinite(v)]
-            ax.plot(
-                [result.lower, result.upper],
-                [y, y],
-                color=_style.SKY,
-                lw=1.2,
-                zorder=2,
-                solid_capstyle="butt",
-            )
-            ax.plot(
-                points,
-                [y] * len(points),
-                ls="",
-                marker="o",
-                ms=3,
-                mfc="white",
-                mec=_style.GREY,
-                mew=0.6,
-                zorder=3,
-            )
-            ax.plot([result.median], [y], ls="", marker="D", ms=5, color=_style.BLUE, mec="none", zorder=4)
-            if row.target is not None:
-                ax.plot(
-                    [row.published], [y], ls="", marker="|", ms=9, mew=1.6, color=_style.VERMILION, zorder=5
-                )
-        _style.write_column(ax, left, -width_left, range(len(rows)), -1.0, bold_from=len(rows))
+            ax.plot([found.lower, found.upper], [y, y], **RANGE)
+            for value, look in marks[y]:
+                ax.plot([value], [y], clip_on=False, **look)
+            ax.plot([found.median], [y], clip_on=False, **MEDIAN)
+            ax.plot([row.published], [y], clip_on=False, **PUBLISHED)
+        _style.write_column(ax, left, -width_left, range(n), -1.0)
         x = plot_width + GAP
         for column in right:
-            x += _style.write_column(ax, column, x, range(len(rows)), -1.0, bold_from=len(rows)) + GAP
+            x += _style.write_column(ax, column, x, range(n), -1.0) + GAP
         _style.rule(ax, -width_left, plot_width + width_right, -0.6)
-        ax.set_xlabel("Percent" if unit == "percent" else "Months", fontsize=_style.FONT_SIZE)
-        ax.tick_params(axis="x", length=3, labelsize=_style.FONT_SIZE)
-        _key(ax, has_target)
+        key.draw(ax, -width_left, -AXIS - 0.1)
     return ax
 
 
-def _key(ax: Axes, has_target: bool) -> None:
-    from matplotlib.lines import Line2D
+def _published(row: OutcomeRow) -> str:
+    return _format.EN_DASH if row.target is None else str(row.target.median)
 
-    handles = [
-        Line2D([], [], ls="", marker="o", ms=3, mfc="white", mec=_style.GREY, mew=0.6, label="study"),
-        Line2D(
-            [], [], color=_style.SKY, marker="D", ms=5, mfc=_style.BLUE, mec="none", label="median and range"
-        ),
-    ]
-    if has_target:
-        handles.append(
-            Line2D([], [], ls="", marker="|", ms=9, mew=1.6, color=_style.VERMILION, label="published median")
-        )
-    ax.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        ncols=3,
-        frameon=False,
-        fontsize=_style.FONT_SIZE - 0.5,
-        handletextpad=0.4,
-        columnspacing=1.2,
-        borderaxespad=0,
-    )
+
+def _marks(found: MedianRange) -> list[tuple[float, Look]]:
+    """Place and look of each study: an open-ended value points to where it may lie."""
+    marks: list[tuple[float, Look]] = []
+    for low, high, qualifier in zip(found.value_lower, found.value_upper, found.qualifier, strict=True):
+        if low == high:
+            marks.append((float(low), STUDY))
+        elif qualifier.startswith((">", "≥")):
+            marks.append((float(low), ABOVE))
+        elif qualifier.startswith(("<", "≤")):
+            marks.append((float(high), BELOW))
+    return marks
+
+
+def _samples(
+    rows: list[tuple[OutcomeRow, MedianRange]], marks: list[list[tuple[float, Look]]]
+) -> Iterator[Sample]:
+    yield Sample("study", (STUDY,))
+    drawn = [look["marker"] for row in marks for _, look in row]
+    if ">" in drawn or "<" in drawn:
+        yield Sample("open-ended", (ABOVE if ">" in drawn else BELOW,))
+    yield Sample("median and range", (RANGE, MEDIAN))
+    if any(math.isfinite(row.published) for row, _ in rows):
+        yield Sample("published median", (PUBLISHED,))

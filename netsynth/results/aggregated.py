@@ -240,18 +240,18 @@ class MedianRange:
     def __str__(self) -> str:
         details = [] if self.weights is None else ["weighted median"]
         if self.pooled:
-            details.append(f"range, {self._range_text()}")
+            details.append(f"range, {self.shown_range}")
         details.append(f"k = {self.k}" + (f", {self.n_open} open-ended" if self.n_open else ""))
-        return f"{self._median_text()} ({'; '.join(details)})"
+        return f"{self.shown_median} ({'; '.join(details)})"
 
     def _repr_html_(self) -> str:
         interval = self.confidence_interval()
-        limits = self._span_text(interval.lower, interval.upper)
+        limits = self.shown_span(interval.lower, interval.upper)
         coverage = f"{limits} (coverage {100 * interval.coverage:.1f}%)"
         rows = [
-            ("median", self._median_text()),
-            ("range", self._range_text()),
-            (f"IQR ({self.quantile_type})", self._span_text(self.q1, self.q3)),
+            ("median", self.shown_median),
+            ("range", self.shown_range),
+            (f"IQR ({self.quantile_type})", self.shown_span(self.q1, self.q3)),
             (f"{100 * self.level:g}% CI", interval.reason or coverage),
             ("studies", str(self.k)),
             ("lowest", ", ".join(self.lowest)),
@@ -280,7 +280,9 @@ class MedianRange:
     def _number(self, value: float, extra: int = 1) -> str:
         return _format.shortest(value, self.decimals + extra)
 
-    def _range_text(self) -> str:
+    @property
+    def shown_range(self) -> str:
+        """The range as text shows it, such as "31–100%"."""
         if self.lower_sign == self.upper_sign == "?":
             return "not determined"
         low, high = (
@@ -289,12 +291,15 @@ class MedianRange:
         )
         return _format.span(low, high, _format.unit_suffix(self.unit))
 
-    def _span_text(self, lower: float, upper: float) -> str:
+    def shown_span(self, lower: float, upper: float) -> str:
+        """Two limits in `unit` as text shows them, such as those of `confidence_interval`."""
         if math.isnan(lower) and math.isnan(upper):
             return "not determined"
         return _format.span(self._number(lower), self._number(upper), _format.unit_suffix(self.unit))
 
-    def _median_text(self) -> str:
+    @property
+    def shown_median(self) -> str:
+        """The median as text shows it, such as "70.5%" or "between 85 and 91 months"."""
         if self.median_sign == "?":
             return "not determined"
         low, high = (self._half_units(value) for value in (self.median_lower, self.median_upper))

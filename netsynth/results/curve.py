@@ -16,7 +16,13 @@ from netsynth.errors import Caution, ImputedVarianceWarning, InvalidInputError, 
 from netsynth.kernels import bounds as sharp
 from netsynth.kernels.curves import Curve, CurveMethod, TailName
 from netsynth.kernels.intervals import Limits
-from netsynth.kernels.survival_variance import SCALES, SurvivalScale, interval, limit_without_events
+from netsynth.kernels.survival_variance import (
+    MATURITY,
+    SCALES,
+    SurvivalScale,
+    interval,
+    limit_without_events,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +83,8 @@ class SurvivalCurve:
     horizon_months : float
         Up to where the curve is known: `last_months`, or infinite with a tail or when survival is 0.
     warnings : tuple of Caution
-        What to keep in mind. That of imputed standard errors is given when an interval is asked for.
+        What to keep in mind about the curve. That standard errors are imputed does not touch it, so
+        `confidence_interval` says so.
     """
 
     label: str
@@ -214,10 +221,26 @@ class SurvivalCurve:
         ImputedVarianceWarning
             If a standard error is imputed.
         """
-        for kept in self.warnings:
-            if kept.name == ImputedVarianceWarning.__name__:
-                caution(ImputedVarianceWarning, kept.message, where=kept.where)
+        if message := self._imputation():
+            caution(ImputedVarianceWarning, message, where=self.label)
         return self._interval(level, scale)
+
+    def _imputation(self) -> str:
+        """What was assumed for the standard errors, and how far they may be from that; empty for nothing."""
+        imputed = [j for j, source in enumerate(self.se_source) if source == "imputed"]
+        if not imputed:
+            return ""
+        times = _format.listing(_format.shortest(self.landmark_months[j], 1) for j in imputed)
+        ranges = _format.listing(
+            _format.span(*(_format.number(100 * end[j], 1) for end in (self.se_lower, self.se_upper)))
+            for j in imputed
+            if math.isfinite(self.se[j])
+        )
+        return (
+            f"no confidence interval and no number at risk at {times} months: the standard error is imputed with "
+            f"{100 * MATURITY:g}% of the survivors under observation"
+            + (f"; it may be {ranges} percentage points" if ranges else "")
+        )
 
     def _interval(self, level: float, scale: SurvivalScale) -> Limits:
         level = _validate.level(level)
@@ -299,7 +322,7 @@ class SurvivalCurve:
 
     def _title(self) -> str:
         figures = _format.plural(self.landmark_months.size, "landmark")
-        if 0 < self.median_interval.lower and self.median_interval.upper < math.inf:
+        if self.median_interval.lower > 0 and self.median_interval.upper < math.inf:
             figures += " and the median"
         n = "" if self.n_total is None else f", n = {self.n_total}"
         return f"{self.label or 'Survival'}: {_METHODS[self.method]} through {figures}{n}"
@@ -347,7 +370,8 @@ class SurvivalCurve:
             for time, survival, ci, source in rows
         ]
         lines += [f"  {answer}" for answer in self._answers()]
-        return "\n".join([self._title(), *lines, *(f"  {caution}" for caution in self.warnings)])
+        lines += [f"  {message}" for message in (self._imputation(), *map(str, self.warnings)) if message]
+        return "\n".join([self._title(), *lines])
 
     def _repr_html_(self) -> str:
         header = ("landmark", "survival", "95% CI", "standard error from")

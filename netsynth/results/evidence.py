@@ -229,17 +229,15 @@ class HazardRatios:
 
     def words(self, endpoint: str = "") -> str:
         """The ratio as a sentence tells it, for an endpoint if one is named."""
-        name = f"HR{f' for {endpoint}' if endpoint else ''}"
-        name = (
-            f"{name} of an analysis not stated" if self.stratum == "not stated" else f"{self.stratum} {name}"
-        )
+        name = f"{self.stratum} HR" if self.stratum != "not stated" else "HR of analyses not stated,"
+        name = f"{name} for {endpoint}" if endpoint else name
         if self.pooled is not None:
             low, high = self.pooled.natural_interval()
             span = _format.span(_format.ratio(low), _format.ratio(high))
             return f"{name} {_format.ratio(self.pooled.natural)} (95% CI {span}) pooled from {self.k} studies"
         if self.k == 1:
             return f"{name} {self.used[0].ratio} from one study"
-        return f"{name} not pooled ({_format.plural(self.k, 'study', 'studies')})"
+        return f"{name.rstrip(',')}, not pooled ({_format.plural(self.k, 'study', 'studies')})"
 
     def __str__(self) -> str:
         return self.words()

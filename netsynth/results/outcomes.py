@@ -63,9 +63,10 @@ class OutcomeRow:
     @property
     def label(self) -> str:
         """The line in words, such as "5-year OS" or "median PFS"."""
+        words = self.outcome.replace("_", " ")
         if self.kind == "time":
-            return f"median {self.outcome}"
-        return self.name if self.kind == "proportion" else f"{_landmark(self.time_months)} {self.outcome}"
+            return f"median {words}"
+        return self.name if self.kind == "proportion" else f"{_landmark(self.time_months)} {words}"
 
     @property
     def k(self) -> int:
@@ -107,8 +108,10 @@ class OutcomeSummary:
     ----------
     title : str
         Of the review.
-    n_studies, n_patients : int
-        Studies of the review, and patients in those whose size is known.
+    n_studies : int
+        Studies of the review.
+    n_reporting, n_patients : int
+        Studies that some line uses, and their patients, of studies that share patients only the largest.
     rows : tuple of OutcomeRow
         Percentages by endpoint and landmark, then times, then proportions.
     warnings : tuple of Caution
@@ -117,6 +120,7 @@ class OutcomeSummary:
 
     title: str
     n_studies: int
+    n_reporting: int
     n_patients: int
     rows: tuple[OutcomeRow, ...]
     warnings: tuple[Caution, ...] = ()
@@ -158,16 +162,13 @@ class OutcomeSummary:
     def narrative(self) -> str:
         """The results paragraph of an abstract: each clause a line of the summary, with its k."""
         sentences = [
-            f"{_format.plural(self.n_studies, 'study', 'studies')} with {self.n_patients} patients were reviewed."
+            f"Of {_format.plural(self.n_studies, 'study', 'studies')}, {self.n_reporting} with {self.n_patients} "
+            "patients (overlapping cohorts counted once) reported these outcomes."
         ]
         told = [row for row in self.rows if row.summary is not None]
         for outcome, group in groupby((r for r in told if r.kind == "percentage"), key=lambda r: r.outcome):
             sentences.append(_landmark_sentence(outcome, list(group)))
-        sentences += [
-            f"Median {row.name} was {row.summary}{_bounds_note(row.summary)}."
-            for row in told
-            if row.kind == "time"
-        ]
+        sentences += [f"Median {row.name} was {row.summary}." for row in told if row.kind == "time"]
         sentences += [
             f"{_sentence_case(row.name)}: median {row.summary}." for row in told if row.kind == "proportion"
         ]
@@ -248,12 +249,6 @@ def _landmark_sentence(outcome: str, rows: list[OutcomeRow]) -> str:
         when = _format.listing(landmarks)
     values = _format.listing(str(row.summary) for row in rows)
     return f"Median {when} {rows[0].name or outcome} was {values}."
-
-
-def _bounds_note(summary: MedianRange | None) -> str:
-    if summary is None or not math.isnan(summary.median):
-        return ""
-    return " (open-ended medians leave it undetermined)"
 
 
 def _sentence_case(name: str) -> str:

@@ -87,8 +87,6 @@ class PooledEffect:
     def pvalue(self) -> float:
         """Two-sided p-value of no effect; nan for probabilities, which have no value of no effect."""
         measure = MEASURES[self.measure]
-        if math.isnan(measure.null):
-            return math.nan
         statistic = (self.estimate - measure.to_scale(measure.null)) / self.se
         return float(intervals.two_sided_pvalue(statistic, self.df))
 
@@ -243,7 +241,8 @@ class PooledEffect:
         model = "common effect" if self.tau2_method == "CE" else f"random effects, tau2 by {self.tau2_method}"
         return f"{label}, {model}, CI by {self.ci_method}, k = {self.k}"
 
-    def _show(self, natural: float) -> str:
+    def shown(self, natural: float) -> str:
+        """A value on the printed scale as text shows it: "0.75", "72.4%"."""
         kind = MEASURES[self.measure].kind
         if kind == "ratio":
             return _format.ratio(natural)
@@ -254,10 +253,10 @@ class PooledEffect:
     def _bracket(self, interval: Interval) -> str:
         if math.isnan(interval.lower):
             return "undefined"
-        return f"[{self._show(interval.lower)}, {self._show(interval.upper)}]"
+        return f"[{self.shown(interval.lower)}, {self.shown(interval.upper)}]"
 
     def __str__(self) -> str:
-        lines = [f"  estimate  {self._show(self.natural)}   95% CI {self._bracket(self.natural_interval())}"]
+        lines = [f"  estimate  {self.shown(self.natural)}   95% CI {self._bracket(self.natural_interval())}"]
         if self.pooled:
             q_test = f"Q {_format.number(self.q, 2)} on {self.k - 1} df, {_format.pvalue(self.q_pvalue)}"
             spread = f"I2 {100 * self.i2:.0f}%   {q_test}"
@@ -274,11 +273,11 @@ class PooledEffect:
 
     def _repr_html_(self) -> str:
         names = (*self.study, "Pooled") if self.pooled else self.study
-        limits = list(zip(*self.natural_study_interval(), strict=True)) + [self.natural_interval()]
+        limits = [*zip(*self.natural_study_interval(), strict=True), self.natural_interval()]
         values = [*MEASURES[self.measure].from_scale(self.study_estimate), self.natural]
         weights = [*(f"{100 * weight:.1f}%" for weight in self.weight), ""]
         rows = [
-            (name, self._show(value), self._bracket(Interval(*ends)), weight)
+            (name, self.shown(value), self._bracket(Interval(*ends)), weight)
             for name, value, ends, weight in zip(names, values, limits, weights, strict=False)
         ]
         return _format.html_table(("study", "estimate", "95% CI", "weight"), rows, caption=self._title())

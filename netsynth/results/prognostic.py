@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -177,14 +178,13 @@ class FactorSummary:
         lines += [f"  {line}" for line in _format.text_table(_HEADER, self._table()).splitlines()]
         lines += [f"  {sentence}" for sentence in _DISCLAIMER]
         if inferred:
-            lines.append(
-                f"  {_format.plural(len(inferred), 'direction')} inferred from the level that a significant result "
-                "names as adverse; results"
+            said = (
+                f"{_format.plural(len(inferred), 'direction')} inferred from the level that a significant result names "
+                "as adverse; results that are not significant show theirs less often, so read the bounds beside the "
+                "sign test."
             )
-            lines.append(
-                "  that are not significant show theirs less often, so read the bounds beside the sign test."
-            )
-        lines.append(f"  {self.rule}")
+            lines += textwrap.wrap(said, 108, initial_indent="  ", subsequent_indent="  ")
+        lines += textwrap.wrap(self.rule, 108, initial_indent="  ", subsequent_indent="  ")
         if self.excluded:
             kinds = Counter(exclusion.kind for exclusion in self.excluded)
             lines.append(

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -36,7 +37,7 @@ def points(draw, zero=True):
 def hermite_hazard(time, survival):
     """H by the book, one interval at a time: Fritsch and Butland's slopes, three-point formula at the ends."""
     x, y = [0.0, *time.tolist()], [0.0, *(-np.log(survival)).tolist()]
-    h = [b - a for a, b in zip(x, x[1:], strict=False)]
+    h = [b - a for a, b in pairwise(x)]
     d = [(b - a) / w for a, b, w in zip(y, y[1:], h, strict=False)]
 
     def end(h0, h1, d0, d1):
@@ -125,7 +126,7 @@ def test_area_is_the_integral(make, figures, share):
     edges = [0.0, *time[time < stop].tolist(), stop]
     pieces = [
         quad(lambda t: float(np.exp(-curve.cumulative_hazard(np.array([t])))[0]), a, b, epsabs=1e-9)[0]
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
     assert curve.area(np.array([stop])).item() == pytest.approx(sum(pieces), abs=1e-8)
 

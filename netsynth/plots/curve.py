@@ -1,0 +1,380 @@
+"""Survival curves rebuilt from reports: one with all that is known of it, or those of all studies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from netsynth import _format, _validate
+from netsynth._typing import FloatArray
+from netsynth.errors import InvalidInputError
+from netsynth.plots import _style
+from netsynth.plots._style import LINE, Key, Look, Sample
+from netsynth.results.curve import SurvivalCurve
+from netsynth.results.pooled import PooledEffect
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["curve_plot"]
+
+WIDTH: Final = 3.0  # inches the plot itself gets when the figure is ours
+HEIGHT: Final = 2.3
+LEAST: Final = (1.2, 1.0)  # inches below which given axes are too small
+FEW: Final = 6  # up to so many curves have their names beside them
+YEARS_FROM: Final = 36.0  # months from which the axis counts years
+TAIL: Final = 1.25  # how far a tail is drawn, in spans of the reported times
+AXIS: Final = 0.22 + LINE  # inches under the plot for the ticks and the label
+PERCENT: Final = 0.52  # inches left of the plot for its percentages and their label
+LEADER: Final = 0.25  # inches between a plot and the names of the curves
+AT_RISK: Final = "At risk"
+
+COLOURS: Final = (
+    _style.BLUE,
+    _style.VERMILION,
+    _style.GREEN,
+    _style.PURPLE,
+    _style.ORANGE,
+    _style.SKY,
+)
+MARKS: Final = ("o", "s", "^", "D", "v", "P")
+MEDIAN: Final[Look] = {"color": _style.GREY, "lw": 0.8, "ls": (0, (4, 2))}
+POOLED: Final[Look] = {"ls": "", "marker": "D", "ms": 5, "color": _style.INK, "mec": "none"}
+POOLED_CI: Final[Look] = {"color": _style.INK, "lw": 2.2, "solid_capstyle": "butt"}
+POOLED_PI: Final[Look] = {"color": _style.INK, "lw": 0.8, "solid_capstyle": "butt"}
+
+
+class _Span(NamedTuple):
+    """What the x-axis covers, in months, and whether its labels count years."""
+
+    stop: float
+    in_years: bool
+
+
+def curve_plot(
+    curves: SurvivalCurve | Sequence[SurvivalCurve],
+    *,
+    ax: Axes | None = None,
+    pooled: Mapping[float, PooledEffect] | None = None,
+    bounds: bool | None = None,
+    level: float = 0.95,
+    label: str = "Survival",
+) -> Axes:
+    """Survival curves through reported percentages.
+
+    One curve is drawn with its reported percentages, its median, the numbers at risk that were printed, and
+    the sharp bounds: all that the printed digits leave possible. Up to six curves are named beside the plot;
+    more are thin lines, for the background of pooled survival.
+
+    Parameters
+    ----------
+    curves : SurvivalCurve or sequence of SurvivalCurve
+        From `reconstruct_survival`.
+    ax : Axes, optional
+        Axes whose whole area the plot may use, text included; by default a new figure of the size needed.
+    pooled : mapping of months to PooledEffect, optional
+        Pooled survival at landmarks, from `pool_landmark`: drawn on top with its confidence interval and,
+        thinner, its prediction interval.
+    bounds : bool, optional
+        Whether to shade the sharp bounds; by default for one curve.
+    level : float
+        Level of all confidence and prediction intervals.
+    label : str
+        What the y-axis shows, without its unit.
+
+    Returns
+    -------
+    Axes
+        The axes with the curves. Coordinates are months and percent, also where the labels count years,
+        which they do when the curves span three years or more.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no curve, a pooled effect is not one of survival, or the axes are too small for the text.
+
+    Notes
+    -----
+    A curve ends at its last reported percentage; only a named tail is drawn further, dashed. Confidence
+    intervals are drawn where they were printed or follow from numbers at risk, not where a standard error is
+    imputed. Numbers at risk for which there is no room beside an earlier one are left out.
+
+    Examples
+    --------
+    >>> from netsynth import reconstruct_survival
+    >>> curve = reconstruct_survival([24, 60, 96], [0.94, 0.94, 0.79], n_total=19, decimals=2)
+    >>> ax = curve_plot(curve, label="Overall survival")
+    >>> ax.get_ylabel(), ax.get_xlabel()
+    ('Overall survival, %', 'Years')
+    """
+    level = _validate.level(level)
+    shown = [curves] if isinstance(curves, SurvivalCurve) else list(curves)
+    if not shown:
+        raise InvalidInputError("There is no curve to draw; give at least one.")
+    landmarks = _landmarks(pooled or {})
+    span = _span(shown, landmarks)
+    names = [_style.one_line(curve.label) for curve in shown]
+    is_one, is_few = len(shown) == 1, len(shown) <= FEW
+    colours = COLOURS[: len(shown)] if is_few else (_style.SKY,) * len(shown)
+    at_risk = [curve for curve in shown if is_few and np.isfinite(curve.n_at_risk).any()]
+    shaded = is_one if bounds is None else bounds
+    y_label = f"{_style.one_line(label)}, %"
+
+    with _style.style():
+        risk_names = [AT_RISK if is_one else _style.one_line(curve.label) for curve in at_risk]
+        left = max(PERCENT, _style.text_width(risk_names, size=_style.SMALL) + 0.2)
+        beside = is_few and not is_one and any(names)
+        right = LEADER + _style.text_width(names) + 0.02 if beside else _half_of_last_tick(span)
+        total = left + WIDTH + right
+        if ax is not None:
+            total = ax.get_window_extent().width / ax.figure.dpi - 2 * _style.MARGIN
+        key = Key((("", tuple(_samples(shown, landmarks, shaded=shaded, level=level))),), total)
+        title = _style.wrapped(_title(shown[0]), total, weight="bold") if is_one else []
+        risk_foot = 0.1 + LINE * (len(at_risk) + (not is_one)) if at_risk else 0.0
+        key_foot = 0.1 + key.height if key.height else 0.0
+        head, foot = 0.07 + LINE * len(title), AXIS + risk_foot + key_foot
+        if ax is None:
+            ax = _style.new_axes(total, head + HEIGHT + foot)
+        least = (LEAST[0], max(LEAST[1], _style.text_width([y_label]), LINE * len(shown) if beside else 0.0))
+        width, height = _style.make_room(ax, left=left, right=right, head=head, foot=foot, least=least)
+        _axes(ax, span, y_label, width)
+        for i, curve in enumerate(shown):
+            _curve(ax, curve, colours[i], span.stop, thin=not is_few, shaded=shaded)
+            if is_few:
+                _points(ax, curve, colours[i], MARKS[i], level if is_one else None)
+        if is_one:
+            _median(ax, shown[0])
+        for months, effect in landmarks.items():
+            _pooled(ax, months, effect, level)
+        if beside:
+            _names(ax, shown, names, colours, width, height)
+        for i, line in enumerate(title):
+            y = (len(title) - i - 0.5) * LINE + 0.05
+            _style.write(ax, -left, y, line, place=_style.inches(ax, (0.0, 1.0)), weight="bold")
+        if at_risk:
+            _numbers_at_risk(ax, at_risk, risk_names, left, width)
+        key.draw(ax, -left, -AXIS - risk_foot - 0.1)
+    return ax
+
+
+def _landmarks(pooled: Mapping[float, PooledEffect]) -> dict[float, PooledEffect]:
+    found = {}
+    for months, effect in sorted(pooled.items()):
+        if not (math.isfinite(months) and months > 0):
+            raise InvalidInputError(f"A pooled landmark must be a positive number of months; got {months!r}.")
+        if not effect.measure.endswith("_survival"):
+            raise InvalidInputError(
+                f"The pooled effect at {months:g} months must be one of survival; got {effect.measure!r}."
+            )
+        found[float(months)] = effect
+    return found
+
+
+def _span(curves: Sequence[SurvivalCurve], landmarks: Mapping[float, PooledEffect]) -> _Span:
+    stop = max([curve.last_months * (1.0 if curve.tail is None else TAIL) for curve in curves])
+    stop = max([stop, *landmarks])
+    return _Span(stop, stop >= YEARS_FROM)
+
+
+def _title(curve: SurvivalCurve) -> str:
+    n = "" if curve.n_total is None else f"n = {curve.n_total}"
+    return ", ".join(part for part in (_style.one_line(curve.label), n) if part)
+
+
+def _half_of_last_tick(span: _Span) -> float:
+    return 0.5 * _style.text_width([f"{span.stop:.0f}"])
+
+
+def _samples(
+    curves: Sequence[SurvivalCurve],
+    landmarks: Mapping[float, PooledEffect],
+    *,
+    shaded: bool,
+    level: float,
+) -> list[Sample]:
+    is_one, few = len(curves) == 1, len(curves) <= FEW
+    color = _style.BLUE if is_one else _style.GREY if few else _style.SKY
+    found = [Sample("reconstructed", ({"color": color, "lw": 1.4 if few else 0.8},))]
+    if is_one:
+        has_ci = np.isfinite(_known_interval(curves[0], level)).any()
+        mark: Look = {"ls": "", "marker": MARKS[0], "ms": 4, "color": color, "mec": "none"}
+        bar: Look = {"ls": "", "marker": "|", "ms": 8, "mew": 0.9, "color": color}
+        interval = f", {100 * level:g}% CI" if has_ci else ""
+        found.append(Sample(f"reported{interval}", (bar, mark) if has_ci else (mark,)))
+    if shaded:
+        area: Look = {"color": color, "alpha": 0.18, "lw": 7, "solid_capstyle": "butt"}
+        found.append(Sample("what the report alone allows", (area,)))
+    if any(curve.tail is not None for curve in curves):
+        found.append(Sample("extrapolated", ({"color": color, "lw": 1.2, "ls": (0, (2, 1.2))},)))
+    if is_one and not math.isnan(curves[0].median):
+        found.append(Sample(f"median {_format.shortest(curves[0].median, 1)} months", (MEDIAN,)))
+    if landmarks:
+        any_pi = any(
+            math.isfinite(effect.natural_prediction_interval(level).lower) for effect in landmarks.values()
+        )
+        text = f"pooled, {100 * level:g}% CI" + (" and prediction interval (thin)" if any_pi else "")
+        looks: tuple[Look, ...] = (POOLED_PI, POOLED) if any_pi else (POOLED,)
+        found.append(Sample(text, looks))
+    return found
+
+
+def _axes(ax: Axes, span: _Span, y_label: str, width: float) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    ax.set_xlim(0.0, span.stop)
+    ax.set_ylim(0.0, 100.0)
+    _style.frame(ax, y_axis=True)
+    unit = 12.0 if span.in_years else 1.0
+    steps = (1, 2, 5, 10, 20, 50) if span.in_years else (1, 2, 3, 6, 12, 24)
+    candidates = [
+        [unit * tick for tick in range(0, math.floor(span.stop / unit + 1e-9) + 1, step)] for step in steps
+    ]
+    _style.set_ticks(
+        ax,
+        [ticks for ticks in candidates if len(ticks) <= 11],
+        lambda months: f"{months / unit:g}",
+        width,
+    )
+    _style.axis_label(ax, ["Years" if span.in_years else "Months"])
+    ax.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
+    ax.yaxis.set_major_formatter(FixedFormatter(["0", "25", "50", "75", "100"]))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set_ylabel(y_label, fontsize=_style.FONT_SIZE, color=_style.INK, labelpad=2.5, fontfamily=_style.FONT)
+    ax.yaxis.label.set_parse_math(False)
+
+
+def _curve(ax: Axes, curve: SurvivalCurve, color: str, stop: float, *, thin: bool, shaded: bool) -> None:
+    last = curve.last_months
+    times = np.union1d(np.linspace(0.0, last, 201), curve.landmark_months[curve.landmark_months <= last])
+    if shaded:
+        _bounds(ax, curve, color, 0.04 if thin else 0.18, stop)
+    style: Look = {"color": color, "lw": 0.8 if thin else 1.4, "zorder": 3, "clip_on": False}
+    ax.plot(times, 100 * curve.survival(times), solid_capstyle="butt", **style)
+    if curve.tail is not None:
+        times = np.linspace(last, min(stop, TAIL * last), 51)
+        ax.plot(times, 100 * curve.survival(times), ls=(0, (2, 1.2)), **style)
+
+
+def _bounds(ax: Axes, curve: SurvivalCurve, color: str, alpha: float, stop: float) -> None:
+    """Steps between the times at which the report says something; after the last, what it cannot exclude."""
+    end = stop if curve.tail is not None else curve.last_months
+    inside = curve.envelope.time[(curve.envelope.time > 0) & (curve.envelope.time < end)]
+    edges = np.unique(np.concatenate([[0.0], inside, [end]]))
+    lower, upper = curve.bounds(0.5 * (edges[1:] + edges[:-1]))
+    ax.fill_between(
+        edges,
+        100 * np.append(lower, lower[-1]),
+        100 * np.append(upper, upper[-1]),
+        step="post",
+        color=color,
+        alpha=alpha,
+        linewidth=0,
+        zorder=1,
+    )
+
+
+def _known_interval(curve: SurvivalCurve, level: float) -> FloatArray:
+    """Confidence limits in percent, shape (2, m), nan where the standard error is imputed."""
+    frame = curve.summary_frame(level)
+    limits = 100 * frame[["ci_lower", "ci_upper"]].to_numpy(dtype=np.float64).T
+    known = np.array([source not in ("", "imputed") for source in curve.se_source])
+    return np.where(known, limits, math.nan)
+
+
+def _points(ax: Axes, curve: SurvivalCurve, color: str, marker: str, level: float | None) -> None:
+    time, survival = curve.landmark_months, 100 * curve.landmark_survival
+    if level is not None:
+        for at, low, high in zip(time, *_known_interval(curve, level), strict=True):
+            ax.plot([at, at], [low, high], color=color, lw=0.9, clip_on=False, zorder=4)
+    ax.plot(
+        time, survival, ls="", marker=marker, ms=4, color=color, mec="white", mew=0.5, clip_on=False, zorder=5
+    )
+
+
+def _median(ax: Axes, curve: SurvivalCurve) -> None:
+    median = curve.median
+    if not math.isnan(median) and median <= ax.get_xlim()[1]:
+        ax.plot([0.0, median, median], [50.0, 50.0, 0.0], zorder=2, **MEDIAN)
+
+
+def _pooled(ax: Axes, months: float, effect: PooledEffect, level: float) -> None:
+    for pair, look in (
+        (effect.natural_prediction_interval(level), POOLED_PI),
+        (effect.natural_interval(level), POOLED_CI),
+    ):
+        ends = [100 * pair.lower, 100 * pair.upper]
+        ax.plot([months, months], ends, clip_on=False, zorder=6, **look)
+    ax.plot([months], [100 * effect.natural], clip_on=False, zorder=7, **POOLED)
+
+
+def _names(
+    ax: Axes,
+    curves: Sequence[SurvivalCurve],
+    names: Sequence[str],
+    colours: Sequence[str],
+    width: float,
+    height: float,
+) -> None:
+    """Each name at the height where its curve ends, moved apart where they would touch, with a thin leader."""
+    to_fraction = ax.transScale + ax.transLimits
+    ends = []
+    for curve in curves:
+        last = min(curve.last_months * (1.0 if curve.tail is None else TAIL), ax.get_xlim()[1])
+        ends.append(to_fraction.transform((last, 100 * curve.survival(last))) * (width, height))
+    at = _apart(np.array([end[1] for end in ends]), LINE, height)
+    place = _style.inches(ax)
+    for end, y, name, color in zip(ends, at, names, colours, strict=True):
+        if name:
+            x = width + LEADER
+            ax.plot(
+                [end[0] + 0.06, x - 0.04],
+                [end[1], y],
+                transform=place,
+                color=color,
+                lw=0.5,
+                alpha=0.6,
+                clip_on=False,
+                zorder=1,
+            )
+            _style.write(ax, x, y, name, place=place, color=color)
+
+
+def _apart(wanted: FloatArray, least: float, top: float) -> FloatArray:
+    """Places in [0, top] that are at least so far apart and otherwise near where they are wanted."""
+    order = np.argsort(wanted, kind="stable")
+    steps = least * np.arange(wanted.size)
+    free = wanted[order] - steps  # the distances beyond the least ones must not fall: isotonic regression
+    blocks: list[tuple[float, int]] = []
+    for value in free.tolist():
+        blocks.append((value, 1))
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (a, n_a), (b, n_b) = blocks[-2:]
+            blocks[-2:] = [((a * n_a + b * n_b) / (n_a + n_b), n_a + n_b)]
+    level = np.concatenate([np.full(n, value) for value, n in blocks])
+    placed = np.empty_like(wanted)
+    placed[order] = np.clip(level, 0.0, top - steps[-1]) + steps
+    return placed
+
+
+def _numbers_at_risk(
+    ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], left: float, width: float
+) -> None:
+    place, row = _style.inches(ax), -AXIS - 0.1 - 0.5 * LINE
+    if names != [AT_RISK]:
+        _style.write(ax, -left, row, AT_RISK, place=place, weight="bold", size=_style.SMALL)
+        row -= LINE
+    for curve, name in zip(curves, names, strict=True):
+        _style.write(ax, -left, row, name, place=place, size=_style.SMALL)
+        counts = [(0.0, math.nan if curve.n_total is None else float(curve.n_total))]
+        counts += zip(curve.landmark_months.tolist(), curve.n_at_risk.tolist(), strict=True)
+        taken = -math.inf
+        for months, count in counts:
+            x, text = width * months / ax.get_xlim()[1], f"{count:.0f}"
+            half = 0.5 * _style.text_width([text], size=_style.SMALL)
+            if math.isfinite(count) and x - half > taken + 0.05:
+                _style.write(ax, x, row, text, place=place, align="center", size=_style.SMALL)
+                taken = x + half
+        row -= LINE

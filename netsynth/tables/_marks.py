@@ -1,0 +1,24 @@
+"""Footnote marks, handed out as a builder meets what needs a note."""
+
+from __future__ import annotations
+
+from netsynth.tables.render import SUPERSCRIPTS
+
+
+class Marks:
+    """Superscript letters in the order in which their notes are first asked for."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, str] = {}
+
+    def __call__(self, note: str) -> str:
+        """The mark of a note, the same one each time."""
+        if note not in self._marks:
+            number, letters = len(self._marks), len(SUPERSCRIPTS)
+            self._marks[note] = SUPERSCRIPTS[number % letters] * (number // letters + 1)
+        return self._marks[note]
+
+    @property
+    def footnotes(self) -> list[str]:
+        """Each note with its mark, in order."""
+        return [f"{mark} {note}" for note, mark in self._marks.items()]

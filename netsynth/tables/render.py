@@ -1,0 +1,248 @@
+"""One renderer a format; every table goes through these."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from netsynth.io.cells import guard
+
+if TYPE_CHECKING:
+    from netsynth.tables.table import Column, Table
+
+#: Letters that mark footnotes, and what they are when a format has superscripts of its own.
+SUPERSCRIPTS: Final = "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ"
+_LETTERS: Final = str.maketrans(SUPERSCRIPTS, "abcdefghijklmnoprstuvwxyz")
+_MARK: Final = re.compile(f"[{SUPERSCRIPTS}]+")
+
+#: A number with what may follow it: a sign and whole digits, then decimals, unit, mark or a short remark.
+_NUMBER: Final = re.compile(r"([<>≤≥~+-]?\d+)((?:\.\d+)?(?:[^\d.].{0,11})?)")
+_PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?%?")
+_MARKDOWN: Final = re.compile(r"([\\`*_\[\]<|$~&])")
+#: More rows than a page holds.
+_LONG: Final = 40
+#: Columns with a cell longer than this wrap in LaTeX.
+_WRAPPED: Final = 30
+_LATEX: Final = {
+    "\\": r"\textbackslash{}",
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+    "·": r"\textperiodcentered{}",
+    '"': "''",
+    "\0": "{}",  # put between two hyphens, which would be set as a dash
+    **{
+        char: f"${command}$"
+        for char, command in {
+            "<": "<",
+            ">": ">",
+            "|": "|",
+            "≤": r"\leq",
+            "≥": r"\geq",
+            "±": r"\pm",
+            "×": r"\times",
+            "−": "-",
+            "∞": r"\infty",
+            "²": "^2",
+            "τ": r"\tau",
+            "µ": r"\mu",
+            "→": r"\rightarrow",
+            "✓": r"\surd",
+        }.items()
+    },
+}
+_LATEX_CHARS: Final = str.maketrans(_LATEX)
+
+
+def split_number(cell: str) -> tuple[str, str] | None:
+    """What stands before and after the place of the decimal point; None for a cell that is no number."""
+    found = _NUMBER.fullmatch(cell)
+    return (found[1], found[2]) if found else None
+
+
+def plain(table: Table) -> str:
+    """Aligned text for a terminal."""
+    columns = [
+        _padded(column, [row[i] for row in table.rows], column.header) for i, column in enumerate(table.columns)
+    ]
+    lines = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
+    lines.insert(1, "  ".join("-" * len(cells[0]) for cells in columns))
+    body = "\n".join(lines)
+    return "\n\n".join(filter(None, (table.title, body, "\n".join(table.footnotes))))
+
+
+def _padded(column: Column, cells: Sequence[str], header: str) -> list[str]:
+    """Header and cells in one width."""
+    shown = list(cells)
+    if column.align == "decimal":
+        whole, rest = _widths(cells)
+        parts = [split_number(cell) or ("", "") for cell in cells]
+        # what is no number begins where the numbers do
+        shown = [
+            one.rjust(whole) + two.ljust(rest) if one else cell.ljust(whole + rest)
+            for cell, (one, two) in zip(cells, parts, strict=True)
+        ]
+    width = max(map(len, (header, *shown)))
+    if column.align == "left":
+        return [text.ljust(width) for text in (header, *shown)]
+    return [text.rjust(width) for text in (header, *shown)]
+
+
+def _widths(cells: Sequence[str]) -> tuple[int, int]:
+    """Longest part before, and from, the decimal point of the numbers in a column."""
+    pairs = [pair for pair in map(split_number, cells) if pair is not None]
+    return max((len(whole) for whole, _ in pairs), default=0), max((len(rest) for _, rest in pairs), default=0)
+
+
+def markdown(table: Table) -> str:
+    """Pipe table with its title above and its footnotes below."""
+
+    def escaped(text: str) -> str:
+        return _MARKDOWN.sub(r"\\\1", text)
+
+    columns = []
+    for i, column in enumerate(table.columns):
+        cells = [escaped(column.header), *(escaped(row[i]) for row in table.rows)]
+        width = max(3, *map(len, cells))
+        right = column.align != "left"
+        rule = "-" * (width - 1) + ":" if right else "-" * width
+        shown = [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
+        columns.append([shown[0], rule, *shown[1:]])
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in zip(*columns, strict=True))
+    title = f"**{escaped(table.title)}**" if table.title else ""
+    return "\n\n".join(filter(None, (title, body, *map(escaped, table.footnotes))))
+
+
+def html_text(table: Table) -> str:
+    """HTML; decimal points are aligned by giving the parts before and after them a width in digits."""
+
+    def escaped(text: str) -> str:
+        return _MARK.sub(lambda mark: f"<sup>{mark[0].translate(_LETTERS)}</sup>", html.escape(text))
+
+    head = "".join(
+        f'<th scope="col" class="{column.align}"{_html_align(column)}>{escaped(column.header)}</th>'
+        for column in table.columns
+    )
+    widths = [_widths([row[i] for row in table.rows]) for i in range(len(table.columns))]
+    rows = []
+    for row in table.rows:
+        cells = []
+        for column, cell, (whole, rest) in zip(table.columns, row, widths, strict=True):
+            pair = split_number(cell) if column.align == "decimal" else None
+            long = column.align == "decimal" and pair is None and len(cell) > whole + rest
+            shown = escaped(cell)
+            if pair is not None:
+                shown = _html_part(escaped(pair[0]), whole, "right") + _html_part(escaped(pair[1]), rest, "left")
+            elif column.align == "decimal" and cell and not long:
+                shown = _html_part(shown, whole + rest, "left")
+            align = "" if long else _html_align(column)
+            cells.append(f'<td class="{column.align}"{align}>{shown}</td>')
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    title = f"<caption>{escaped(table.title)}</caption>\n" if table.title else ""
+    notes = "<br>\n".join(map(escaped, table.footnotes))
+    body = "\n".join(rows)
+    return (
+        f'<div class="netsynth-table">\n<table>\n{title}<thead>\n<tr>{head}</tr>\n</thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table>\n" + (f'<p class="notes">{notes}</p>\n' if notes else "") + "</div>"
+    )
+
+
+def _html_align(column: Column) -> str:
+    figures = "; white-space: nowrap; font-variant-numeric: tabular-nums"
+    return "" if column.align == "left" else f' style="text-align: right{figures}"'
+
+
+def _html_part(text: str, width: int, align: str) -> str:
+    # the unit ch is the width of a digit; a percent sign is wider, so the part after the point gets some room
+    room = width + 0.8 if align == "left" and width else width
+    return f'<span style="display: inline-block; width: {room:g}ch; text-align: {align}">{text}</span>'
+
+
+def latex(table: Table) -> str:
+    """LaTeX with booktabs; a decimal column is two columns that meet at the point."""
+    spec, head = [], []
+    for i, column in enumerate(table.columns):
+        cells = [row[i] for row in table.rows]
+        if column.align == "decimal":
+            spec.append("r@{}l")
+            head.append(f"\\multicolumn{{2}}{{r}}{{{latex_escaped(column.header)}}}")
+        else:
+            wide = max(map(len, ["", *cells])) > _WRAPPED
+            spec.append("r" if column.align == "right" else "p{12em}" if wide else "l")
+            head.append(latex_escaped(column.header))
+    header = f"{' & '.join(head)} \\\\"
+    rows = [
+        " & ".join(_latex_cell(column, cell) for column, cell in zip(table.columns, row, strict=True)) + " \\\\"
+        for row in table.rows
+    ]
+    columns = "".join(spec)
+    caption = f"\\caption{{{latex_escaped(table.title)}}}"
+    notes = [f"{latex_escaped(note)}\\par" for note in table.footnotes]
+    if len(table.rows) > _LONG:
+        lines = [
+            f"\\begin{{longtable}}{{{columns}}}",
+            f"{caption} \\\\",
+            "\\toprule",
+            header,
+            "\\midrule",
+            "\\endfirsthead",
+            "\\toprule",
+            header,
+            "\\midrule",
+            "\\endhead",
+            "\\bottomrule",
+            "\\endfoot",
+            *rows,
+            "\\end{longtable}",
+            *(["{\\footnotesize", *notes, "}"] if notes else []),
+        ]
+    else:
+        lines = [
+            "\\begin{table}",
+            "\\centering",
+            caption,
+            f"\\begin{{tabular}}{{{columns}}}",
+            "\\toprule",
+            header,
+            "\\midrule",
+            *rows,
+            "\\bottomrule",
+            "\\end{tabular}",
+            *(["\\par\\smallskip\\footnotesize", *notes] if notes else []),
+            "\\end{table}",
+        ]
+    return "\n".join(lines)
+
+
+def _latex_cell(column: Column, cell: str) -> str:
+    if column.align != "decimal":
+        return latex_escaped(cell)
+    pair = split_number(cell)
+    if pair is None:
+        return f"\\multicolumn{{2}}{{l}}{{{latex_escaped(cell)}}}"
+    return " & ".join(map(latex_escaped, pair))
+
+
+def latex_escaped(text: str) -> str:
+    """Text that LaTeX sets as it stands; letters it knows, accented ones among them, are left alone."""
+    escaped = re.sub("-(?=-)", "-\0", text).translate(_LATEX_CHARS)
+    return _MARK.sub(lambda mark: f"\\textsuperscript{{{mark[0].translate(_LETTERS)}}}", escaped)
+
+
+def csv_text(table: Table) -> str:
+    """CSV with guarded cells."""
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow([guard(column.header) for column in table.columns])
+    writer.writerows([cell if _PLAIN_NUMBER.fullmatch(cell) else guard(cell) for cell in row] for row in table.rows)
+    if table.footnotes:
+        writer.writerow([])
+        writer.writerows([guard(note)] for note in table.footnotes)
+    return stream.getvalue()
