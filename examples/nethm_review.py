@@ -10,6 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from netsynth import summarize_outcomes
 from netsynth.datasets import load_nethm
 
 from netsynth.report import analyse_review, write_report
@@ -28,8 +29,13 @@ def main(folder: str | Path = "build/nethm") -> None:
     print(analysis.outcomes.comparison())
     print("\nWith all studies to date\n")
     print(analysis.all_outcomes.comparison())
-    print("\nPrognostic factors\n")
-    print(analysis.factors.narrative())
+    kept = summarize_outcomes(review, sets=["core"], overlap="keep")
+    print(f"\nWith overlapping cohorts kept apart: {kept.row('symptom_relief')}")
+    print("\nPrognostic factors that three or more studies report (all are in the tables)\n")
+    factors = analysis.factors
+    for factor, line in zip(factors.factors, factors.narrative().splitlines(), strict=True):
+        if factors.row(factor).k >= 3:
+            print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
 
     report = write_report(analysis, folder)
     print(

@@ -54,7 +54,8 @@ def pool_outcome(
     Raises
     ------
     InvalidInputError
-        If no study prints the outcome with its number of patients.
+        If no study prints the outcome with its number of patients, or in every study none or all of the patients
+        had it and the scale has no place for that.
 
     Warns
     -----
@@ -102,6 +103,11 @@ def pool_outcome(
         raise InvalidInputError(
             f"{outcome}: no study prints a proportion with its number of patients. "
             "Use summarize_outcomes for a median over studies."
+        )
+    if measure != "arcsine_proportion" and all(x in (0, n) for x, n in zip(events, totals, strict=True)):
+        raise InvalidInputError(
+            f"{outcome}: in every study none or all of the patients had it, so on the {measure.split('_')[0]} scale "
+            "the result would be the continuity correction. Use measure='arcsine_proportion', or summarize_outcomes."
         )
     pooled = pool_proportions(
         events, n_total=totals, measure=measure, tau2_method=tau2_method, ci_method=ci_method, study=names

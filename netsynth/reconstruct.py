@@ -433,7 +433,7 @@ def _errors(figures: _Figures, s: FloatArray) -> _Errors:
     estimate, low, high, half = figures.survival, figures.ci_lower, figures.ci_upper, figures.ci_half_width
     read = detected_se(estimate, low, high, half, level=figures.ci_level)
     certain = (estimate == 1) & ~(math.isnan(n) & np.isnan(figures.n_at_risk))  # of use without a variance
-    printed = np.isfinite(read.se) | ((estimate <= 0) | (estimate >= 1)) & np.isfinite(low)
+    printed = np.isfinite(read.se) | ((estimate <= 0) | (estimate >= 1)) & np.isfinite(low + high)
     imputed = (counted.imputed | certain & np.isnan(figures.n_at_risk)) & ~printed
     se = np.where(printed, read.se, np.sqrt(counted.variance))
     lower, upper = np.sqrt(counted.lower), np.sqrt(counted.upper)

@@ -1,12 +1,19 @@
 """Pooled proportions of a review."""
 
+import warnings
+
 import pytest
 
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.review import Review
 from netsynth.data.study import Study
 from netsynth.datasets import load_nethm
-from netsynth.errors import ContinuityCorrectionWarning, InvalidInputError, UnusableDataWarning
+from netsynth.errors import (
+    ContinuityCorrectionWarning,
+    InvalidInputError,
+    NarrowIntervalWarning,
+    UnusableDataWarning,
+)
 from netsynth.pool import pool_proportions
 from netsynth.proportions import pool_outcome
 
@@ -59,3 +66,18 @@ def test_nethm_symptom_relief():
     by_study = dict(zip(pooled.study, pooled.study_estimate, strict=True))
     assert set(by_study) == {"Norton 2003", "hcm_wustl_2004", "Eriksson 2008", "Du 2015"}
     assert by_study["Eriksson 2008"] == pytest.approx(0.8754687373539)  # ln(12/5)
+
+
+def test_none_or_all_in_every_study_is_refused_but_on_the_arcsine():
+    review = review_of(
+        ReportedProportion.of("a", "mortality", n_events=0, n_total=16),
+        ReportedProportion.of("b", "mortality", n_events=0, n_total=21),
+        ReportedProportion.of("c", "mortality", n_events=0, n_total=15),
+    )
+    with pytest.raises(
+        InvalidInputError, match="mortality: in every study none or all of the patients had it"
+    ):
+        pool_outcome(review, "mortality")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NarrowIntervalWarning)
+        assert pool_outcome(review, "mortality", measure="arcsine_proportion").natural == 0

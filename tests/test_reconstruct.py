@@ -129,8 +129,9 @@ def test_the_exponential_tail(method):
     assert "after 120 months by an exponential tail" in str(curve)
 
 
-def test_survival_of_zero_needs_no_tail():
-    curve = reconstruct_survival([12, 24], [0.5, 0.0], tail="exponential")
+@pytest.mark.parametrize("tail", [None, "exponential"])
+def test_survival_of_zero_needs_no_tail(tail):
+    curve = reconstruct_survival([12, 24], [0.5, 0.0], tail=tail)
     assert curve.survival([18.0, 24.0, 99.0]) == pytest.approx([0.25, 0.0, 0.0], abs=1e-15)
     assert curve.cumulative_hazard(24) == np.inf
     assert np.isnan(curve.hazard(24))

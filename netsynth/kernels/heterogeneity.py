@@ -125,7 +125,8 @@ def weighted_mean(estimate: FloatArray, variance: FloatArray) -> Mean:
     w = 1.0 / variance
     total = w.sum(-1)
     mean = (w * estimate).sum(-1) / total
-    correction = (w * (estimate - mean[..., None])).sum(-1) / total  # so that identical effects have that mean
+    # what rounding took, so that identical effects have exactly that mean
+    correction = (w * (estimate - mean[..., None])).sum(-1) / total
     return Mean(mean + correction, 1.0 / total)
 
 

@@ -172,12 +172,13 @@ class Column:
     """A column of text beside a plot: its heading and one text a row.
 
     A tab in a text divides it into parts; the parts of all rows stand under each other, each aligned right,
-    so that digits stand under digits.
+    so that digits stand under digits. Rows from `bold_from` on are bold.
     """
 
     heading: str
     cells: tuple[str, ...]
     align: str = "left"
+    bold_from: int = 1_000_000
 
     PART: Final = 0.04  # inches between parts
 
@@ -190,8 +191,9 @@ class Column:
 
     @property
     def part_widths(self) -> list[float]:
-        """Inches that each part needs, should every cell be bold."""
-        return [text_width(part, weight="bold") for part in self.parts]
+        """Inches that each part needs."""
+        n = self.bold_from
+        return [max(text_width(part[:n]), text_width(part[n:], weight="bold")) for part in self.parts]
 
     @property
     def width(self) -> float:
@@ -247,10 +249,8 @@ def write(
     )
 
 
-def write_column(
-    ax: Axes, column: Column, x: float, y: Sequence[float], y_heading: float, *, bold: Sequence[bool] = ()
-) -> float:
-    """A column of text with its heading; `bold` says which cells are. Returns its width in inches."""
+def write_column(ax: Axes, column: Column, x: float, y: Sequence[float], y_heading: float) -> float:
+    """A column of text with its heading. Returns its width in inches."""
     width, place = column.width, beside(ax)
     is_left = column.align == "left"
     write(
@@ -266,7 +266,7 @@ def write_column(
     for part, part_width in list(zip(column.parts, column.part_widths, strict=True))[::-1]:
         for row, cell in enumerate(part):
             if cell:
-                weight = "bold" if bold and bold[row] else "normal"
+                weight = "bold" if row >= column.bold_from else "normal"
                 at = x if is_left else right
                 write(ax, at, y[row], cell, place=place, align=column.align, weight=weight)
         right -= part_width + column.PART
@@ -390,7 +390,8 @@ class Sample:
 
     text: str
     looks: tuple[Look, ...]
-    glyph: str = ""
+    sign: str = ""  # written on the mark
+    ink: str = INK
 
     WIDE: Final = 0.22  # inches a sample takes
 
@@ -453,4 +454,16 @@ class Key:
                     only_mark = look.get("ls") == ""
                     ends = [0.5 * (left + right)] if only_mark else [left, right]
                     ax.plot(ends, [middle] * len(ends), transform=place, clip_on=False, **look)
+                if sample.sign:
+                    sign = write(
+                        ax,
+                        0.5 * (left + right),
+                        middle,
+                        sample.sign,
+                        place=place,
+                        align="center",
+                        weight="bold",
+                        color=sample.ink,
+                    )
+                    sign.set_zorder(4)
                 write(ax, right + 0.05, middle, sample.text, place=place, size=SMALL)

@@ -91,7 +91,11 @@ def forest_plot(
         measure.kind, measure.null, natural, low, high, summaries
     )
 
-    left = [Column("Study", (*map(_style.one_line, result.study), *_summary_names(result, summaries)))]
+    left = [
+        Column(
+            "Study", (*map(_style.one_line, result.study), *_summary_names(result, summaries)), bold_from=k
+        )
+    ]
     left += _further(columns or {}, k, n_rows)
     decimals = _decimals(measure.kind, result.study_se)
     estimates = [*natural, mean, *[math.nan] * (len(summaries) - 1)]
@@ -104,6 +108,7 @@ def forest_plot(
                 _row(value, pair, measure.kind, decimals) for value, pair in zip(estimates, ends, strict=True)
             ),
             "right",
+            bold_from=k,
         ),
     ]
     with _style.style():
@@ -144,13 +149,12 @@ def forest_plot(
         _diamond(ax, mean, ci, y[k], limits)
         if len(summaries) > 1:
             _bar(ax, pi, y[k + 1], limits)
-        bold = [row >= k for row in range(n_rows)]
         x = -width_left
         for column in left:
-            x += _style.write_column(ax, column, x, y, -1.25, bold=bold) + GAP
+            x += _style.write_column(ax, column, x, y, -1.25) + GAP
         x = plot_width + GAP
         for column in right:
-            x += _style.write_column(ax, column, x, y, -1.25, bold=bold) + GAP
+            x += _style.write_column(ax, column, x, y, -1.25) + GAP
         for height in (-0.75, k - 0.15):
             _style.rule(ax, -width_left, plot_width + width_right, height)
         _style.write_lines(ax, note, -width_left, -label_foot - 0.12)

@@ -85,10 +85,10 @@ class ReviewAnalysis:
     def _factor_clause(self, factor: str) -> str:
         row = self.factors.row(factor)
         count = row.directions
-        if count.n_directed < LEAST_NAMED or not row.levels or count.worse <= count.better:
+        if count.n_directed < LEAST_NAMED or not row.levels or count.n_worse <= count.n_better:
             return ""
         return (
-            f"{factor} ({row.levels}) went with worse outcome in {count.worse} of {count.n_directed} studies"
+            f"{factor} ({row.levels}) went with worse outcome in {count.n_worse} of {count.n_directed} studies"
         )
 
 

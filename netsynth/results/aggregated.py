@@ -295,7 +295,8 @@ class MedianRange:
         """Two limits in `unit` as text shows them, such as those of `confidence_interval`."""
         if math.isnan(lower) and math.isnan(upper):
             return "not determined"
-        return _format.span(self._number(lower), self._number(upper), _format.unit_suffix(self.unit))
+        low, high = ("?" if math.isnan(value) else self._number(value) for value in (lower, upper))
+        return _format.span(low, high, _format.unit_suffix(self.unit))
 
     @property
     def shown_median(self) -> str:

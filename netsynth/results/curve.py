@@ -253,7 +253,8 @@ class SurvivalCurve:
         lower = np.where(all_alive, no_event, lower)
         upper = np.where(all_alive & np.isfinite(no_event), 1.0, upper)
         # where survival is 0 or 1 there is no standard error to carry a printed interval to another level
-        as_printed = np.isnan(self.se) & np.isfinite(self.printed_lower) & (level == self.printed_level)
+        printed = np.isfinite(self.printed_lower + self.printed_upper)
+        as_printed = np.isnan(self.se) & printed & (level == self.printed_level)
         return Limits(
             np.where(as_printed, self.printed_lower, lower), np.where(as_printed, self.printed_upper, upper)
         )

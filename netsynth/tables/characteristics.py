@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from netsynth import _format
-from netsynth.data.harmonise import stated
 from netsynth.data.review import Review
 from netsynth.data.study import Study
 from netsynth.tables._marks import Marks
@@ -13,6 +13,8 @@ from netsynth.tables.table import Column, Table
 
 __all__ = ["characteristics_table"]
 
+#: How extractors write that a source is silent, possibly with where they looked: "not stated (table)".
+_UNSTATED: Final = re.compile(r"not (?:stated|reported|given|shown)\b", re.IGNORECASE)
 EMPTY_NOTE: Final = "Empty: not stated in what was read."
 
 
@@ -69,11 +71,11 @@ def characteristics_table(review: Review) -> Table:
     rows = [
         (
             _marked_label(review, study, marks),
-            stated(study.country),
+            _said(study.country),
             study.enrolment,
-            stated(study.design),
-            stated(study.centres),
-            stated(study.population).replace("_", " "),
+            _said(study.design),
+            _said(study.centres),
+            _said(study.population),
             count(study.n_patients),
             count(study.n_treated),
             _followup(study, bare=bool(shared_unit)),
@@ -87,6 +89,10 @@ def characteristics_table(review: Review) -> Table:
 def count(n: int | None) -> str:
     """A number of people as a cell."""
     return "" if n is None else str(n)
+
+
+def _said(text: str) -> str:
+    return "" if _UNSTATED.match(text) else text.replace("_", " ")
 
 
 def _marked_label(review: Review, study: Study, marks: Marks) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from netsynth import _format
@@ -27,6 +29,10 @@ _ARM: Final = "In a part of the study's patients, the arm under review."
 _DUPLICATE: Final = "Same patients as in another study."
 _COMPUTED: Final = "Computed from other figures that the source prints."
 _NO_UNIT: Final = "Unit of time not stated."
+_GROUPS: Final = (
+    "Subgroups are shown only where a study reports the outcome for nobody else; comparators are not shown."
+)
+_NO_TIME: Final = "Landmark not stated."
 
 
 class _Figure(NamedTuple):
@@ -37,6 +43,7 @@ class _Figure(NamedTuple):
     group: Group
     text: str
     note: str = ""
+    months: float = math.nan  # the landmark of a percentage
 
 
 def outcomes_table(
@@ -89,6 +96,7 @@ def outcomes_table(
     Hibi 2007        21  3 y 68%, 5 y 41%
     <BLANKLINE>
     ᵃ In a part of the study's patients, the arm under review.
+    OS, overall survival; y, years.
     Subgroups are shown only where a study reports the outcome for nobody else; comparators are not shown.
     >>> print(outcomes_table(review, landmarks_years=[5]))
     Reported outcomes of 2 studies
@@ -99,22 +107,34 @@ def outcomes_table(
     Hibi 2007        21     41%
     <BLANKLINE>
     ᵃ In a part of the study's patients, the arm under review.
+    OS, overall survival; y, years.
     Subgroups are shown only where a study reports the outcome for nobody else; comparators are not shown.
-    Not shown: 1 percentage at another landmark (3 y).
+    Not shown: 1 percentage at other landmarks: 3 y (1).
     """
     months = None if landmarks_years is None else _months(landmarks_years)
     if isinstance(sets, str):
         raise InvalidInputError(f"sets must be a list of words; got {sets!r}.")
     columns = _columns(review, months)
-    marks, left_out, rows = Marks(), list[str](), []
+    marks, other_times, silent, rows = Marks(), list[float](), list[str](), []
     for study in review.studies:
         figures = list(_shown_groups(_figures(review, study, months), sets))
-        left_out += [figure.text for figure in figures if not figure.column]
+        if not figures and sets is not None:
+            silent.append(study.label)
+            continue
+        other_times += [figure.months for figure in figures if not figure.column]
         cells = [_cell([f for f in figures if f.column == key], marks) for key in columns]
         rows.append((study.label, _evidence_sets(figures), _patients(study, figures), *cells))
     title = f"Reported outcomes of {_format.plural(len(rows), 'study', 'studies')}"
     every = (Column("Study"), Column("Evidence set"), Column("Patients", "right"), *columns.values())
-    return Table.filled(title, every, rows, [*marks.footnotes, *_footnotes(review, left_out)])
+    table = Table.filled(title, every, rows)
+    notes = [
+        *marks.footnotes,
+        _abbreviations(review, table),
+        _GROUPS,
+        _not_shown(other_times),
+        _nothing(silent),
+    ]
+    return replace(table, footnotes=tuple(note for note in notes if note))
 
 
 def _months(landmarks_years: Sequence[float]) -> list[float]:
@@ -136,14 +156,15 @@ def _columns(review: Review, months: Sequence[float] | None) -> dict[str, Column
         else:
             for time in months:
                 columns[_point_key(endpoint, time)] = Column(f"{name}, {_landmark(time)}", "decimal")
-            columns[_time_key(endpoint)] = Column(f"{name}, time", "decimal")
+            for statistic in ("median", "mean"):
+                columns[_time_key(endpoint, statistic)] = Column(f"{name}, {statistic}", "decimal")
     for record in review.proportions:
         columns[_proportion_key(record.outcome)] = Column(_sentence_case(record.outcome))
     return columns
 
 
 def _reported(review: Review) -> list[Endpoint]:
-    found = {record.endpoint for record in (*review.survival, *review.times)}
+    found = {record.endpoint for record in review.survival} | {time.endpoint for time in review.times}
     return [endpoint for endpoint in review.endpoints if endpoint in found]
 
 
@@ -161,8 +182,8 @@ def _point_key(endpoint: Endpoint, months: float) -> str:
     return f"{endpoint.code} at {months:.6g}"
 
 
-def _time_key(endpoint: Endpoint) -> str:
-    return f"time {endpoint.code}"
+def _time_key(endpoint: Endpoint, statistic: str) -> str:
+    return f"{statistic} {endpoint.code}"
 
 
 def _proportion_key(outcome: str) -> str:
@@ -185,9 +206,11 @@ def _figures(review: Review, study: Study, months: Sequence[float] | None) -> It
                 yield _point(record, point, months)
     for time in review.times:
         if time.study == study.id:
-            column = time.endpoint.code if months is None else _time_key(time.endpoint)
-            note = "" if time.value.unit else _NO_UNIT
-            yield _Figure(time.endpoint.code, column, time.group, _time_text(time), note)
+            code, text, note = time.endpoint.code, _time_text(time), "" if time.value.unit else _NO_UNIT
+            if months is None:
+                yield _Figure(code, code, time.group, f"{time.statistic} {text}", note)
+            else:
+                yield _Figure(code, _time_key(time.endpoint, time.statistic), time.group, text, note)
     for proportion in review.proportions:
         if proportion.study == study.id:
             key = _proportion_key(proportion.outcome)
@@ -202,18 +225,18 @@ def _figures(review: Review, study: Study, months: Sequence[float] | None) -> It
 
 def _point(record: ReportedSurvival, point: SurvivalPoint, months: Sequence[float] | None) -> _Figure:
     code, share = record.endpoint.code, f"{point.share}{_beside(ci=point.ci)}"
-    when = "at ?" if point.time is None else _landmark(point.months)
+    note = _NO_TIME if point.time is None else ""
     if months is None:
-        return _Figure(code, code, record.group, f"{when} {share}")
+        text = share if point.time is None else f"{_landmark(point.months)} {share}"
+        return _Figure(code, code, record.group, text, note)
     time = next((time for time in months if same_months(time, point.months)), None)
-    if time is None:
-        return _Figure(code, "", record.group, when)
-    return _Figure(code, _point_key(record.endpoint, time), record.group, share)
+    column = "" if time is None else _point_key(record.endpoint, time)
+    return _Figure(code, column, record.group, share, note, point.months)
 
 
 def _time_text(time: ReportedTime) -> str:
     value = str(time.value) if time.value.text else "NR"
-    return f"{time.statistic} {value}{_beside(ci=time.ci, range_=time.range, iqr=time.iqr)}"
+    return f"{value}{_beside(ci=time.ci, range_=time.range, iqr=time.iqr)}"
 
 
 def _beside(
@@ -284,17 +307,26 @@ def _patients(study: Study, figures: Sequence[_Figure]) -> str:
     return count(max(sizes, default=study.n_patients))
 
 
-def _footnotes(review: Review, left_out: Sequence[str]) -> Iterator[str]:
-    abbreviated = [
-        f"{endpoint.code}, {endpoint.name}"
-        for endpoint in _reported(review)
-        if endpoint.name and _short_name(endpoint) == endpoint.code
-    ]
-    yield f"{'; '.join([*abbreviated, 'NR, not reached'])}."
-    yield (
-        "Subgroups are shown only where a study reports the outcome for nobody else; comparators are not shown."
-    )
-    if left_out:
-        whens = _format.listing(f"{when} ({n})" for when, n in Counter(left_out).items())
-        percentages = _format.plural(len(left_out), "percentage")
-        yield f"Not shown: {percentages} at other landmarks: {whens}."
+# -- footnotes -------------------------------------------------------------------------------------------
+
+
+def _abbreviations(review: Review, table: Table) -> str:
+    """The abbreviations that the table uses, spelled out."""
+    names = {e.code: e.name for e in _reported(review) if e.name and _short_name(e) == e.code}
+    names |= {"NR": "not reached", "y": "years", "mo": "months"}
+    texts = [column.header for column in table.columns] + [cell for row in table.rows for cell in row]
+    used = {word for text in texts for word in re.findall(r"[\w-]+", text)}
+    shown = [f"{short}, {long}" for short, long in names.items() if short in used]
+    return f"{'; '.join(shown)}." if shown else ""
+
+
+def _not_shown(months: Sequence[float]) -> str:
+    if not months:
+        return ""
+    counts = sorted(Counter(round(time, 6) for time in months).items())
+    whens = _format.listing(f"{_landmark(t) if t < math.inf else 'not stated'} ({n})" for t, n in counts)
+    return f"Not shown: {_format.plural(len(months), 'percentage')} at other landmarks: {whens}."
+
+
+def _nothing(studies: Sequence[str]) -> str:
+    return f"No figure in these evidence sets: {_format.listing(studies)}." if studies else ""

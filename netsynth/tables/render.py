@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import html
 import io
+import itertools
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -23,10 +25,17 @@ _MARK: Final = re.compile(f"[{SUPERSCRIPTS}]+")
 _NUMBER: Final = re.compile(r"([<>≤≥~+-]?\d+)((?:\.\d+)?(?:[^\d.].{0,11})?)")
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?%?")
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<|$~&])")
+#: Characters after which a cell, or a footnote, goes on in the next line of a terminal.
+_CELL_WIDTH: Final = 44
+_NOTE_WIDTH: Final = 110
 #: More rows than a page holds.
 _LONG: Final = 40
-#: Columns with a cell longer than this wrap in LaTeX.
+#: Columns with a cell longer than this wrap, in LaTeX and HTML, but are not made narrower than 12em.
 _WRAPPED: Final = 30
+#: Cells shorter than this never wrap in HTML.
+_SHORT: Final = 20
+_TIGHT: Final = ' style="white-space: nowrap"'
+_RIGHT: Final = ' style="text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums"'
 _LATEX: Final = {
     "\\": r"\textbackslash{}",
     **{char: f"\\{char}" for char in "&%$#_{}"},
@@ -68,14 +77,26 @@ def split_number(cell: str) -> tuple[str, str] | None:
 
 
 def plain(table: Table) -> str:
-    """Aligned text for a terminal."""
+    """Aligned text for a terminal; long cells go on in the next line."""
+    rows = [_lines(row, table.columns) for row in table.rows]
     columns = [
-        _padded(column, [row[i] for row in table.rows], column.header) for i, column in enumerate(table.columns)
+        _padded(column, [line[i] for lines in rows for line in lines], column.header)
+        for i, column in enumerate(table.columns)
     ]
     lines = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
     lines.insert(1, "  ".join("-" * len(cells[0]) for cells in columns))
     body = "\n".join(lines)
-    return "\n\n".join(filter(None, (table.title, body, "\n".join(table.footnotes))))
+    notes = "\n".join(line for note in table.footnotes for line in textwrap.wrap(note, _NOTE_WIDTH))
+    return "\n\n".join(filter(None, (table.title, body, notes)))
+
+
+def _lines(row: Sequence[str], columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    """The lines of text that a row takes."""
+    cells = [
+        textwrap.wrap(cell, _CELL_WIDTH) if column.align == "left" else [cell]
+        for cell, column in zip(row, columns, strict=True)
+    ]
+    return list(itertools.zip_longest(*cells, fillvalue=""))
 
 
 def _padded(column: Column, cells: Sequence[str], header: str) -> list[str]:
@@ -98,7 +119,9 @@ def _padded(column: Column, cells: Sequence[str], header: str) -> list[str]:
 def _widths(cells: Sequence[str]) -> tuple[int, int]:
     """Longest part before, and from, the decimal point of the numbers in a column."""
     pairs = [pair for pair in map(split_number, cells) if pair is not None]
-    return max((len(whole) for whole, _ in pairs), default=0), max((len(rest) for _, rest in pairs), default=0)
+    return max((len(whole) for whole, _ in pairs), default=0), max(
+        (len(rest) for _, rest in pairs), default=0
+    )
 
 
 def markdown(table: Table) -> str:
@@ -124,12 +147,17 @@ def html_text(table: Table) -> str:
     """HTML; decimal points are aligned by giving the parts before and after them a width in digits."""
 
     def escaped(text: str) -> str:
-        return _MARK.sub(lambda mark: f"<sup>{mark[0].translate(_LETTERS)}</sup>", html.escape(text))
+        # without a line height of its own a superscript pushes its line apart
+        raised = r'<sup style="line-height: 0">\g<0></sup>'
+        return _MARK.sub(lambda mark: mark.expand(raised).translate(_LETTERS), html.escape(text))
 
-    head = "".join(
-        f'<th scope="col" class="{column.align}"{_html_align(column)}>{escaped(column.header)}</th>'
-        for column in table.columns
-    )
+    head = []
+    for i, column in enumerate(table.columns):
+        longest = max((len(row[i]) for row in table.rows), default=0)
+        style = ' style="text-align: right"'
+        if column.align == "left":
+            style = ' style="min-width: 12em"' if longest > _WRAPPED else ""
+        head.append(f'<th scope="col" class="{column.align}"{style}>{escaped(column.header)}</th>')
     widths = [_widths([row[i] for row in table.rows]) for i in range(len(table.columns))]
     rows = []
     for row in table.rows:
@@ -139,30 +167,34 @@ def html_text(table: Table) -> str:
             long = column.align == "decimal" and pair is None and len(cell) > whole + rest
             shown = escaped(cell)
             if pair is not None:
-                shown = _html_part(escaped(pair[0]), whole, "right") + _html_part(escaped(pair[1]), rest, "left")
+                shown = _html_part(escaped(pair[0]), whole, "right") + _html_part(
+                    escaped(pair[1]), rest, "left"
+                )
             elif column.align == "decimal" and cell and not long:
                 shown = _html_part(shown, whole + rest, "left")
-            align = "" if long else _html_align(column)
-            cells.append(f'<td class="{column.align}"{align}>{shown}</td>')
+            style = _RIGHT if column.align != "left" and not long else _TIGHT if len(cell) < _SHORT else ""
+            cells.append(f'<td class="{column.align}"{style}>{shown}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    title = f"<caption>{escaped(table.title)}</caption>\n" if table.title else ""
     notes = "<br>\n".join(map(escaped, table.footnotes))
-    body = "\n".join(rows)
-    return (
-        f'<div class="netsynth-table">\n<table>\n{title}<thead>\n<tr>{head}</tr>\n</thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table>\n" + (f'<p class="notes">{notes}</p>\n' if notes else "") + "</div>"
-    )
-
-
-def _html_align(column: Column) -> str:
-    figures = "; white-space: nowrap; font-variant-numeric: tabular-nums"
-    return "" if column.align == "left" else f' style="text-align: right{figures}"'
+    lines = [
+        '<div class="netsynth-table">',
+        "<table>",
+        *([f"<caption>{escaped(table.title)}</caption>"] if table.title else []),
+        f"<thead>\n<tr>{''.join(head)}</tr>\n</thead>",
+        "<tbody>",
+        *rows,
+        "</tbody>",
+        "</table>",
+        *([f'<p class="notes">{notes}</p>'] if notes else []),
+        "</div>",
+    ]
+    return "\n".join(lines)
 
 
 def _html_part(text: str, width: int, align: str) -> str:
-    # the unit ch is the width of a digit; a percent sign is wider, so the part after the point gets some room
-    room = width + 0.8 if align == "left" and width else width
-    return f'<span style="display: inline-block; width: {room:g}ch; text-align: {align}">{text}</span>'
+    # the unit ch is the width of a digit; some signs are wider, so a part may grow rather than overlap
+    style = f"display: inline-block; min-width: {width}ch; text-align: {align}; white-space: pre"
+    return f'<span style="{style}">{text}</span>'
 
 
 def latex(table: Table) -> str:
@@ -179,7 +211,8 @@ def latex(table: Table) -> str:
             head.append(latex_escaped(column.header))
     header = f"{' & '.join(head)} \\\\"
     rows = [
-        " & ".join(_latex_cell(column, cell) for column, cell in zip(table.columns, row, strict=True)) + " \\\\"
+        " & ".join(_latex_cell(column, cell) for column, cell in zip(table.columns, row, strict=True))
+        + " \\\\"
         for row in table.rows
     ]
     columns = "".join(spec)
@@ -226,8 +259,11 @@ def _latex_cell(column: Column, cell: str) -> str:
         return latex_escaped(cell)
     pair = split_number(cell)
     if pair is None:
-        return f"\\multicolumn{{2}}{{l}}{{{latex_escaped(cell)}}}"
-    return " & ".join(map(latex_escaped, pair))
+        return f"\\multicolumn{{2}}{{l}}{{{latex_escaped(cell)}}}" if cell else " & "
+    whole, rest = map(latex_escaped, pair)
+    # a hyphen would stand for the minus, and a space that begins a cell would be lost
+    whole = whole.replace("-", "$-$")
+    return f"{whole} & ~{rest[1:]}" if rest.startswith(" ") else f"{whole} & {rest}"
 
 
 def latex_escaped(text: str) -> str:
@@ -241,7 +277,9 @@ def csv_text(table: Table) -> str:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow([guard(column.header) for column in table.columns])
-    writer.writerows([cell if _PLAIN_NUMBER.fullmatch(cell) else guard(cell) for cell in row] for row in table.rows)
+    writer.writerows(
+        [cell if _PLAIN_NUMBER.fullmatch(cell) else guard(cell) for cell in row] for row in table.rows
+    )
     if table.footnotes:
         writer.writerow([])
         writer.writerows([guard(note)] for note in table.footnotes)

@@ -86,11 +86,15 @@ class Table:
         columns = tuple(Column(c) if isinstance(c, str) else c for c in self.columns)
         headers = [column.header for column in columns]
         if not columns or len(set(headers)) < len(headers):
-            raise InvalidInputError(f"{title}: columns need different headers; got {', '.join(headers) or 'none'}.")
+            raise InvalidInputError(
+                f"{title}: columns need different headers; got {', '.join(headers) or 'none'}."
+            )
         rows = []
         for i, row in enumerate(self.rows):
             if len(row) != len(columns):
-                raise InvalidInputError(f"{title}, row {i}: {len(columns)} columns need as many cells; got {len(row)}.")
+                raise InvalidInputError(
+                    f"{title}, row {i}: {len(columns)} columns need as many cells; got {len(row)}."
+                )
             cells = zip(headers, row, strict=True)
             rows.append(tuple(_clean(cell, f"row {i}, {header}") for header, cell in cells))
         object.__setattr__(self, "title", title)
@@ -100,7 +104,11 @@ class Table:
 
     @classmethod
     def filled(
-        cls, title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]], footnotes: Sequence[str] = ()
+        cls,
+        title: str,
+        columns: Sequence[Column],
+        rows: Iterable[Sequence[str]],
+        footnotes: Sequence[str] = (),
     ) -> Self:
         """Table of those columns that some row fills; the first one stays in any case."""
         given = [tuple(row) for row in rows]

@@ -1,0 +1,201 @@
+"""Traffic-light plot: a cell a study and item, with a sign in it, so that no colour is needed to read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from netsynth.errors import InvalidInputError
+from netsynth.plots import _style
+from netsynth.plots._style import GAP, LEAST_ROW, MARGIN, MINUS, ROW, Column, Key, Sample
+from netsynth.results.quality import RatingGrid, rating_counts
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["traffic_light_plot"]
+
+STEP: Final = 0.26  # inches from one item to the next
+LEAST_STEP: Final = 0.24  # below which the shares touch
+MOST_STEP: Final = 0.4
+SLANT: Final = 45  # degrees of the headings
+CELL: Final = 0.16  # inches across a cell
+TOP: Final = 0.6  # rows above the middle of the first study
+HEAD: Final = 0.08  # inches from there to the headings
+APART: Final = 0.35  # rows between studies and shares
+NOT_APPLICABLE: Final = "not applicable"
+
+BEST: Final, WORST: Final = _style.BLUE, _style.VERMILION
+BETWEEN: Final = (_style.ORANGE, _style.SKY, _style.PURPLE)
+
+
+class _Light(NamedTuple):
+    color: str
+    sign: str
+
+    @property
+    def ink(self) -> str:
+        """The sign is light on a dark cell and dark on a light one."""
+        return "white" if self.color in (BEST, WORST) else _style.INK
+
+
+def traffic_light_plot(grid: RatingGrid, *, ax: Axes | None = None) -> Axes:
+    """Ratings of studies by items, with a total for each study and shares for each item.
+
+    Parameters
+    ----------
+    grid : ReportingCompleteness or RatingTable
+        From `score_reporting` or `tabulate_assessments`.
+    ax : Axes, optional
+        Axes whose whole area the plot may use, text included; by default a new figure of the size needed.
+
+    Returns
+    -------
+    Axes
+        Coordinates count items and studies, from 0.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no study, or the axes are too small for the text.
+
+    Notes
+    -----
+    A cell shows + for the best rating, − for the worst and ? for the one between them. Ratings of one or two
+    characters, such as 0, 1 and 2, stand for themselves, and more than three are numbered from the best. What
+    does not apply is a dot, and the shares leave it out.
+
+    Examples
+    --------
+    >>> from netsynth.datasets import load_nethm
+    >>> from netsynth.quality import score_reporting
+    >>> ax = traffic_light_plot(score_reporting(load_nethm()))
+    >>> [text.get_text() for text in ax.texts if "%" in text.get_text()]
+    ['% yes']
+    """
+    if not grid.labels or not grid.items:
+        raise InvalidInputError(f"{grid.title}: there is no study to draw.")
+    k, m = len(grid.labels), len(grid.items)
+    lights, items = _lights(grid.ratings), [_style.one_line(item) for item in grid.items]
+    shares = _shares(grid)
+    left = Column("Study", (*map(_style.one_line, grid.labels), *shares), bold_from=k)
+    totals = [Column("Total", grid.totals, "right")] if any(grid.totals) else []
+    with _style.style():
+        slant = math.radians(SLANT)
+        lengths = [_style.text_width([item]) + 0.05 for item in items]
+        head = HEAD + max(lengths) * math.sin(slant) + 0.07
+        width_left = left.width + GAP
+        width_right = sum(GAP + column.width for column in totals)
+        # where each slanting heading ends, apart from the steps before it
+        reach = [length * math.cos(slant) + 0.07 for length in lengths]
+        if ax is None:
+            ends = [m * STEP + width_right, *((i + 0.5) * STEP + end for i, end in enumerate(reach))]
+            total = width_left + max(ends)
+        else:
+            total = ax.get_window_extent().width / ax.figure.dpi - 2 * MARGIN
+        key = Key(((_style.one_line(grid.title), tuple(_samples(lights, grid))),), total)
+        foot = 0.1 + key.height
+        y = [float(i) for i in range(k)] + [k + APART + i for i in range(len(shares))]
+        n_rows = y[-1] + 1.0 + TOP
+        if ax is None:
+            total, step = max(total, key.widest), STEP
+            ax = _style.new_axes(total, head + n_rows * ROW + foot)
+        else:
+            free = total - width_left
+            step = min((free - end) / (i + 0.5) for i, end in enumerate(reach))
+            step = max(min(step, (free - width_right) / m, MOST_STEP), LEAST_STEP)
+        _, height = _style.make_room(
+            ax,
+            left=width_left,
+            right=max(total - width_left - m * step, *(end - (m - 0.5 - i) * step for i, end in enumerate(reach))),
+            head=head,
+            foot=foot,
+            least=(LEAST_STEP * m, LEAST_ROW * n_rows),
+        )
+        ax.set_xlim(-0.5, m - 0.5)
+        ax.set_ylim(n_rows - TOP, -TOP)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        _style.frame(ax, x_axis=False)
+        stop = m * step + width_right
+        for i in range(1, k, 2):
+            _style.stripe(ax, -width_left, stop, i)
+        size = 72 * min(CELL, 0.9 * height / n_rows, 0.8 * step)
+        _cells(ax, grid, lights, size)
+        _items(ax, items)
+        heading = -TOP - 0.09 * n_rows / height
+        _style.write_column(ax, left, -width_left, y, heading)
+        for column in totals:
+            _style.write_column(ax, column, m * step + GAP, y, heading)
+        for row, counts in zip(y[k:], shares.values(), strict=True):
+            for i, text in enumerate(counts):
+                _style.write(ax, i, row, text, place=ax.transData, align="center", weight="bold")
+        for at in (-TOP, k - 0.5 + APART / 2):
+            _style.rule(ax, -width_left, stop, at)
+        key.draw(ax, -width_left, -0.1)
+    return ax
+
+
+def _lights(ratings: tuple[str, ...]) -> dict[str, _Light]:
+    """Colour and sign of each rating, from best to worst."""
+    ranked = [rating for rating in ratings if rating != NOT_APPLICABLE]
+    n = len(ranked)
+    between = [BETWEEN[i % len(BETWEEN)] for i in range(n - 2)]
+    colours = [BEST, *between, WORST][:n]
+    if all(len(rating) <= 2 for rating in ranked):
+        signs = [_style.number(rating) for rating in ranked]
+    elif n <= 3:
+        signs = ["+", *["?"] * (n - 2), MINUS][:n]
+    else:
+        signs = [str(i) for i in range(1, n + 1)]
+    return {rating: _Light(*pair) for rating, *pair in zip(ranked, colours, signs, strict=True)}
+
+
+def _shares(grid: RatingGrid) -> dict[str, list[str]]:
+    """Percent of studies with each rating, one text an item; of two ratings the first tells all."""
+    found = rating_counts(grid)
+    ratings = [rating for rating in grid.ratings if rating != NOT_APPLICABLE]
+    rated = [sum(counts[rating] for rating in ratings) for counts in found.values()]
+    return {
+        f"% {rating}": [
+            f"{100 * counts[rating] / total:.0f}" if total else ""
+            for counts, total in zip(found.values(), rated, strict=True)
+        ]
+        for rating in (ratings[:1] if len(ratings) == 2 else ratings)
+    }
+
+
+def _cells(ax: Axes, grid: RatingGrid, lights: Mapping[str, _Light], size: float) -> None:
+    for y, row in enumerate(grid.cells):
+        for x, rating in enumerate(row):
+            light = lights.get(rating)
+            if light is None:
+                ax.plot([x], [y], ls="", marker="o", ms=2, color=_style.GREY, mec="none", zorder=3)
+                continue
+            ax.plot([x], [y], ls="", marker="o", ms=size, color=light.color, mec="none", zorder=3)
+            text = _style.write(
+                ax, x, y, light.sign, place=ax.transData, align="center", weight="bold", color=light.ink
+            )
+            text.set_zorder(4)
+
+
+def _items(ax: Axes, items: list[str]) -> None:
+    from matplotlib.transforms import blended_transform_factory
+
+    place = blended_transform_factory(ax.transData, _style.inches(ax, (0.0, 1.0)))
+    for i, item in enumerate(items):
+        _style.write(ax, i, HEAD, item, place=place, rotation=SLANT, rotation_mode="anchor")
+
+
+def _samples(lights: Mapping[str, _Light], grid: RatingGrid) -> list[Sample]:
+    found = [
+        Sample(
+            rating, ({"ls": "", "marker": "o", "ms": 72 * 0.15, "color": light.color, "mec": "none"},), light.sign, light.ink
+        )
+        for rating, light in lights.items()
+    ]
+    if any(rating not in lights for row in grid.cells for rating in row):
+        dot = {"ls": "", "marker": "o", "ms": 2, "color": _style.GREY, "mec": "none"}
+        found.append(Sample(NOT_APPLICABLE, (dot,)))
+    return found
