@@ -3,8 +3,7 @@
 import re
 
 from docutils import nodes
-from docutils.utils.math import MathError
-from docutils.utils.math.latex2mathml import tex2mathml
+from latex2mathml.converter import convert
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
@@ -37,17 +36,41 @@ napoleon_use_param = False  # else "k" in "shape (k,)" becomes a link to some at
 napoleon_custom_sections = [("Attributes", "params_style")]  # likewise
 napoleon_use_rtype = False
 
+#: What latex2mathml does not know or shows poorly, in words that it knows.
+TEX = {
+    r"\\(begin|end)\{aligned\}": r"\\\1{split}",
+    r"\\[bB]igg?l\b": r"\\left",
+    r"\\[bB]igg?r\b": r"\\right",
+    r"\\lvert\b": r"\\left|",
+    r"\\rvert\b": r"\\right|",
+}
+#: Likewise of what comes out: the sign for "is distributed as", bars beside each other, thin spaces around ln.
+MATHML = {
+    "<mi>&#x0007E;</mi>": "<mo>&#x0223C;</mo>",
+    '<mo stretchy="false">&#x0007C;</mo>': "<mi>|</mi>",
+    r"(</m(?:i|n|sub|frac)>)(?=<mi>(?:ln|log|exp)</mi>)": r'\1<mspace width="0.167em" />',
+    r"(<mi>(?:ln|log|exp|arcsin)</mi>)(?!<mo|</)": r'\1<mspace width="0.167em" />',
+}
+
 
 def mathml(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
     """Write a formula as MathML, which browsers show by themselves: see decisions/0007."""
-    block = isinstance(node, nodes.math_block)
-    tex = re.sub(r"\\dots\b", r"\\ldots", node.astext())  # the one common command that docutils lacks
+    tex, block = node.astext(), isinstance(node, nodes.math_block)
+    if block and r"\\" in tex and r"\begin" not in tex:
+        tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     try:
-        formula = tex2mathml(tex, as_block=block)
-    except MathError as error:
-        message = f"not a formula that docutils can show: {error}: {tex}"
+        for known, other in TEX.items():
+            tex = re.sub(known, other, tex)
+        formula = convert(tex, display="block" if block else "inline")
+        for known, other in MATHML.items():
+            formula = re.sub(known, other, formula)
+        left_over = re.search(r">[^<]*?(\\\w*|\$|&(?!#|lt;|gt;|amp;))", formula)
+        problem = f"{left_over[1]} is not known" if left_over else ""
+    except Exception as error:  # the exceptions of latex2mathml share no base
+        formula, problem = "", f"{type(error).__name__}: {error}"
+    if problem:
+        message = f"a formula that cannot be shown: {problem}: {tex}"
         logging.getLogger(__name__).warning(message, location=node)
-        formula = f"<code>{translator.encode(tex)}</code>"
     if block:
         number = f'<span class="eqno">({node["number"]})</span>' if node.get("number") else ""
         formula = f"{translator.starttag(node, 'div', CLASS='math')}{number}{formula}</div>"

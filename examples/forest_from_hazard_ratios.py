@@ -6,6 +6,8 @@ import sys
 from math import log
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+
 from netsynth import pool_effects
 from netsynth.plots import forest_plot
 
@@ -33,8 +35,8 @@ def main(folder: str | Path = "build/examples") -> None:
     print(pooled)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    ax = forest_plot(pooled, columns={"Events": [events for events, *_ in PUBLISHED]})
-    ax.figure.savefig(target / "forest.svg", bbox_inches="tight")
+    forest_plot(pooled, columns={"Events": [events for events, *_ in PUBLISHED]})
+    plt.savefig(target / "forest.svg", bbox_inches="tight")
     print(f"Drawn in {target / 'forest.svg'}")
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from netsynth import summarize_outcomes
 from netsynth.datasets import load_nethm
-
 from netsynth.report import analyse_review, write_report
 
 

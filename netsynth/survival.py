@@ -26,11 +26,9 @@ from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.scales import SurvivalMeasure, survival_effect
 from netsynth.kernels.survival_variance import (
     MATURITY,
-    SCALES,
-    detect_scale,
+    detected_se,
     imputed_variance,
     reported_variance,
-    se_from_ci,
 )
 from netsynth.pool import pool_effects
 from netsynth.results.pooled import PooledEffect
@@ -164,8 +162,7 @@ def _read(review: Review, candidate: Candidate, time_months: float, maturity: fl
     lower, upper, n_at_risk = reported.ci_lower[j], reported.ci_upper[j], reported.n_at_risk[j]
     if 0 < share < 1 and np.isfinite(lower) and np.isfinite(upper):
         half = 0.5 * (reported.survival_upper[j] - reported.survival_lower[j])
-        scale = tuple(SCALES)[int(detect_scale(share, lower, upper, half).best)]
-        se = float(se_from_ci(share, lower, upper, level=reported.ci_level, scale=scale))
+        se = float(detected_se(share, lower, upper, half, level=reported.ci_level).se)
         if np.isfinite(se):
             return _Found(share, se**2, "confidence interval")
     n_total = math.nan if reported.n_total is None else float(reported.n_total)

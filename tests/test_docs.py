@@ -40,5 +40,5 @@ def test_every_kernel_is_in_the_reference():
     assert kernels - set(MODULES) == set()
 
 
-def test_no_page_is_shown_twice():
+def test_no_module_is_shown_twice():
     assert len(MODULES) == len(set(MODULES))

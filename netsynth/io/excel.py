@@ -43,13 +43,19 @@ def _openpyxl() -> types.ModuleType:
 
 @contextlib.contextmanager
 def workbook(source: Path | io.BytesIO, file: str, problems: Problems) -> Iterator[dict[str, Rows]]:
-    """Rows of every sheet by its name, to be read while the workbook is open."""
+    """Rows of every sheet by its name, to be read while the workbook is open.
+
+    Raises
+    ------
+    ReadError
+        If the file is no workbook.
+    """
+    _openpyxl()
     try:
         values, formulas = _load(source, data_only=True), _load(source, data_only=False)
     except (zipfile.BadZipFile, KeyError, ParseError, OSError, ValueError) as error:
         problems.add(file, None, "", f"no workbook that can be read ({error})", "an Excel workbook (.xlsx)")
-        yield {}
-        return
+        problems.raise_if_any()
     try:
         yield {
             sheet.title: _rows(sheet, formulas[sheet.title], f"{file}, sheet {sheet.title}", problems)

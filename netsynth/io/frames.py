@@ -89,8 +89,9 @@ def table_frame(review: Review, table: str) -> pd.DataFrame:
     >>> from netsynth.data.review import Review
     >>> from netsynth.data.study import Study
     >>> frame = table_frame(Review((Study("que_1995", year=1995, n_patients=74),)), "studies")
-    >>> frame.loc[0, ["study_id", "year", "n_patients"]].to_list()
-    ['que_1995', 1995, 74]
+    >>> print(frame[["study_id", "year", "n_patients"]])
+       study_id  year  n_patients
+    0  que_1995  1995          74
     """
     import pandas as pd
 

@@ -140,7 +140,7 @@ def _point(rows: TableRows, known: Known) -> SurvivalPoint | None:
     if share is None:
         if not rows.name("value"):
             rows.complain("value", "an empty cell", "a percentage")
-    elif not share.unit:
+    elif not share.unit and not rows.name("value_unit"):
         allowed = f"{SHARE_UNITS}, here or for all rows with percent_unit="
         rows.complain("value_unit", f"no unit for {share}", allowed)
     time = rows.time("time_value", "time_unit")

@@ -212,9 +212,9 @@ def _open(
         named = [(file, find_table(file.stem)) for file in files]
         _refuse_twins([(file.name, table) for file, table in named], path.name, problems)
         if not any(table for _, table in named):
-            problems.add(
-                path.name, None, "", "no CSV file of a table", f"{', '.join(TABLES)}, each with .csv"
-            )
+            found = "no CSV file of a table"
+            problems.add(path.name, None, "", found, f"{', '.join(TABLES)}, each with .csv")
+            problems.raise_if_any()
         tables = [
             csv_table(
                 _opener(file),

@@ -236,7 +236,7 @@ class TableRows:
         """A time that must have a unit: its row's, or the one declared for all."""
         unit = self.unit(unit_column, units.time_unit, TIME_UNITS) or self.settings.time_unit
         value = self.printed(column, unit)
-        if value is not None and not value.unit:
+        if value is not None and not value.unit and not self.name(unit_column):
             allowed = f"{TIME_UNITS}, here or for all rows with time_unit="
             self.complain(unit_column, f"no unit for {value}", allowed)
         return value

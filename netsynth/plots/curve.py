@@ -29,7 +29,7 @@ YEARS_FROM: Final = 36.0  # months from which the axis counts years
 TAIL: Final = 1.25  # how far a tail is drawn, in spans of the reported times
 AXIS: Final = 0.22 + LINE  # inches under the plot for the ticks and the label
 PERCENT: Final = 0.52  # inches left of the plot for its percentages and their label
-LEADER: Final = 0.25  # inches between a plot and the names of the curves
+LEADER: Final = 0.45  # inches between a plot and the names of the curves
 AT_RISK: Final = "At risk"
 
 COLOURS: Final = (
@@ -43,7 +43,7 @@ COLOURS: Final = (
 MARKS: Final = ("o", "s", "^", "D", "v", "P")
 MEDIAN: Final[Look] = {"color": _style.GREY, "lw": 0.8, "ls": (0, (4, 2))}
 POOLED: Final[Look] = {"ls": "", "marker": "D", "ms": 5, "color": _style.INK, "mec": "none"}
-POOLED_CI: Final[Look] = {"color": _style.INK, "lw": 2.2, "solid_capstyle": "butt"}
+POOLED_CI: Final[Look] = {"color": _style.INK, "lw": 1.8, "solid_capstyle": "butt"}
 POOLED_PI: Final[Look] = {"color": _style.INK, "lw": 0.8, "solid_capstyle": "butt"}
 
 
@@ -125,38 +125,50 @@ def curve_plot(
 
     with _style.style():
         risk_names = [AT_RISK if is_one else _style.one_line(curve.label) for curve in at_risk]
-        left = max(PERCENT, _style.text_width(risk_names, size=_style.SMALL) + 0.2)
         beside = is_few and not is_one and any(names)
         right = LEADER + _style.text_width(names) + 0.02 if beside else _half_of_last_tick(span)
-        total = left + WIDTH + right
-        if ax is not None:
-            total = ax.get_window_extent().width / ax.figure.dpi - 2 * _style.MARGIN
-        key = Key((("", tuple(_samples(shown, landmarks, shaded=shaded, level=level))),), total)
+        samples = (("", tuple(_samples(shown, landmarks, stop=span.stop, shaded=shaded, level=level))),)
+
+        def left(plot_height: float) -> tuple[float, list[str]]:
+            """Inches left of the plot, and the lines of the label there."""
+            lines = _style.wrapped(y_label, plot_height)
+            percent = PERCENT + LINE * (len(lines) - 1)
+            return max(percent, _style.text_width(risk_names, size=_style.SMALL) + 0.2), lines
+
+        if ax is None:
+            width_left, y_lines = left(HEIGHT)
+            total = width_left + WIDTH + right
+        else:
+            area = ax.get_window_extent()
+            total = area.width / ax.figure.dpi - 2 * _style.MARGIN
+        key = Key(samples, total)
         title = _style.wrapped(_title(shown[0]), total, weight="bold") if is_one else []
         risk_foot = 0.1 + LINE * (len(at_risk) + (not is_one)) if at_risk else 0.0
-        key_foot = 0.1 + key.height if key.height else 0.0
-        head, foot = 0.07 + LINE * len(title), AXIS + risk_foot + key_foot
+        head, foot = 0.07 + LINE * len(title), AXIS + risk_foot + (0.1 + key.height)
         if ax is None:
             ax = _style.new_axes(total, head + HEIGHT + foot)
-        least = (LEAST[0], max(LEAST[1], _style.text_width([y_label]), LINE * len(shown) if beside else 0.0))
-        width, height = _style.make_room(ax, left=left, right=right, head=head, foot=foot, least=least)
-        _axes(ax, span, y_label, width)
+        else:
+            plot_height = area.height / ax.figure.dpi - 2 * _style.MARGIN - head - foot
+            width_left, y_lines = left(max(plot_height, LEAST[1]))
+        least = (LEAST[0], max(LEAST[1], LINE * len(shown) if beside else 0.0))
+        width, height = _style.make_room(ax, left=width_left, right=right, head=head, foot=foot, least=least)
+        _axes(ax, span, "\n".join(y_lines), width)
         for i, curve in enumerate(shown):
             _curve(ax, curve, colours[i], span.stop, thin=not is_few, shaded=shaded)
             if is_few:
-                _points(ax, curve, colours[i], MARKS[i], level if is_one else None)
+                _points(ax, curve, i, level if is_one else None)
         if is_one:
             _median(ax, shown[0])
         for months, effect in landmarks.items():
             _pooled(ax, months, effect, level)
         if beside:
-            _names(ax, shown, names, colours, width, height)
+            _names(ax, shown, names, width, height)
         for i, line in enumerate(title):
             y = (len(title) - i - 0.5) * LINE + 0.05
-            _style.write(ax, -left, y, line, place=_style.inches(ax, (0.0, 1.0)), weight="bold")
+            _style.write(ax, -width_left, y, line, place=_style.inches(ax, (0.0, 1.0)), weight="bold")
         if at_risk:
-            _numbers_at_risk(ax, at_risk, risk_names, left, width)
-        key.draw(ax, -left, -AXIS - risk_foot - 0.1)
+            _numbers_at_risk(ax, at_risk, risk_names, width_left, width)
+        key.draw(ax, -width_left, -AXIS - risk_foot - 0.1)
     return ax
 
 
@@ -192,6 +204,7 @@ def _samples(
     curves: Sequence[SurvivalCurve],
     landmarks: Mapping[float, PooledEffect],
     *,
+    stop: float,
     shaded: bool,
     level: float,
 ) -> list[Sample]:
@@ -200,22 +213,23 @@ def _samples(
     found = [Sample("reconstructed", ({"color": color, "lw": 1.4 if few else 0.8},))]
     if is_one:
         has_ci = np.isfinite(_known_interval(curves[0], level)).any()
-        mark: Look = {"ls": "", "marker": MARKS[0], "ms": 4, "color": color, "mec": "none"}
         bar: Look = {"ls": "", "marker": "|", "ms": 8, "mew": 0.9, "color": color}
         interval = f", {100 * level:g}% CI" if has_ci else ""
-        found.append(Sample(f"reported{interval}", (bar, mark) if has_ci else (mark,)))
+        found.append(Sample(f"reported{interval}", (bar, _mark(0)) if has_ci else (_mark(0),)))
+    elif few:
+        found.append(Sample("reported", ({**_mark(0), "color": color},)))
     if shaded:
         area: Look = {"color": color, "alpha": 0.18, "lw": 7, "solid_capstyle": "butt"}
         found.append(Sample("what the report alone allows", (area,)))
     if any(curve.tail is not None for curve in curves):
         found.append(Sample("extrapolated", ({"color": color, "lw": 1.2, "ls": (0, (2, 1.2))},)))
-    if is_one and not math.isnan(curves[0].median):
+    if is_one and curves[0].median <= stop:
         found.append(Sample(f"median {_format.shortest(curves[0].median, 1)} months", (MEDIAN,)))
     if landmarks:
         any_pi = any(
             math.isfinite(effect.natural_prediction_interval(level).lower) for effect in landmarks.values()
         )
-        text = f"pooled, {100 * level:g}% CI" + (" and prediction interval (thin)" if any_pi else "")
+        text = f"pooled, {100 * level:g}% CI" + (" (thick) and prediction interval (thin)" if any_pi else "")
         looks: tuple[Look, ...] = (POOLED_PI, POOLED) if any_pi else (POOLED,)
         found.append(Sample(text, looks))
     return found
@@ -284,19 +298,17 @@ def _known_interval(curve: SurvivalCurve, level: float) -> FloatArray:
     return np.where(known, limits, math.nan)
 
 
-def _points(ax: Axes, curve: SurvivalCurve, color: str, marker: str, level: float | None) -> None:
+def _points(ax: Axes, curve: SurvivalCurve, i: int, level: float | None) -> None:
     time, survival = curve.landmark_months, 100 * curve.landmark_survival
     if level is not None:
         for at, low, high in zip(time, *_known_interval(curve, level), strict=True):
-            ax.plot([at, at], [low, high], color=color, lw=0.9, clip_on=False, zorder=4)
-    ax.plot(
-        time, survival, ls="", marker=marker, ms=4, color=color, mec="white", mew=0.5, clip_on=False, zorder=5
-    )
+            ax.plot([at, at], [low, high], color=COLOURS[i], lw=0.9, clip_on=False, zorder=4)
+    ax.plot(time, survival, clip_on=False, zorder=5, **_mark(i))
 
 
 def _median(ax: Axes, curve: SurvivalCurve) -> None:
     median = curve.median
-    if not math.isnan(median) and median <= ax.get_xlim()[1]:
+    if median <= ax.get_xlim()[1]:  # neither beyond the plot nor nan
         ax.plot([0.0, median, median], [50.0, 50.0, 0.0], zorder=2, **MEDIAN)
 
 
@@ -311,35 +323,26 @@ def _pooled(ax: Axes, months: float, effect: PooledEffect, level: float) -> None
 
 
 def _names(
-    ax: Axes,
-    curves: Sequence[SurvivalCurve],
-    names: Sequence[str],
-    colours: Sequence[str],
-    width: float,
-    height: float,
+    ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], width: float, height: float
 ) -> None:
     """Each name at the height where its curve ends, moved apart where they would touch, with a thin leader."""
-    to_fraction = ax.transScale + ax.transLimits
     ends = []
     for curve in curves:
         last = min(curve.last_months * (1.0 if curve.tail is None else TAIL), ax.get_xlim()[1])
-        ends.append(to_fraction.transform((last, 100 * curve.survival(last))) * (width, height))
+        ends.append((width * last / ax.get_xlim()[1], height * curve.survival(last)))
     at = _apart(np.array([end[1] for end in ends]), LINE, height)
-    place = _style.inches(ax)
-    for end, y, name, color in zip(ends, at, names, colours, strict=True):
-        if name:
-            x = width + LEADER
-            ax.plot(
-                [end[0] + 0.06, x - 0.04],
-                [end[1], y],
-                transform=place,
-                color=color,
-                lw=0.5,
-                alpha=0.6,
-                clip_on=False,
-                zorder=1,
-            )
-            _style.write(ax, x, y, name, place=place, color=color)
+    place, x = _style.inches(ax), width + LEADER
+    for i, (end, y, name) in enumerate(zip(ends, at, names, strict=True)):
+        leader: Look = {"color": _style.GREY, "lw": 0.4, "zorder": 1}
+        ax.plot([end[0] + 0.06, x - 0.14], [end[1], y], transform=place, clip_on=False, **leader)
+        ax.plot([x - 0.09], [y], transform=place, clip_on=False, **_mark(i))
+        _style.write(ax, x, y, name, place=place)
+
+
+def _mark(i: int) -> Look:
+    """The mark of the reported percentages of one of a few curves."""
+    look: Look = {"ls": "", "marker": MARKS[i], "ms": 4.5, "color": COLOURS[i], "mec": "white", "mew": 0.5}
+    return look
 
 
 def _apart(wanted: FloatArray, least: float, top: float) -> FloatArray:

@@ -26,7 +26,8 @@ HEAD: Final = 0.08  # inches from there to the headings
 APART: Final = 0.35  # rows between studies and shares
 NOT_APPLICABLE: Final = "not applicable"
 
-BEST: Final, WORST: Final = _style.BLUE, _style.VERMILION
+BEST: Final = _style.BLUE
+WORST: Final = _style.VERMILION
 BETWEEN: Final = (_style.ORANGE, _style.SKY, _style.PURPLE)
 
 
@@ -79,7 +80,7 @@ def traffic_light_plot(grid: RatingGrid, *, ax: Axes | None = None) -> Axes:
     k, m = len(grid.labels), len(grid.items)
     lights, items = _lights(grid.ratings), [_style.one_line(item) for item in grid.items]
     shares = _shares(grid)
-    left = Column("Study", (*map(_style.one_line, grid.labels), *shares), bold_from=k)
+    left = Column("Study", (*map(_style.one_line, grid.labels), *shares))
     totals = [Column("Total", grid.totals, "right")] if any(grid.totals) else []
     with _style.style():
         slant = math.radians(SLANT)
@@ -108,7 +109,9 @@ def traffic_light_plot(grid: RatingGrid, *, ax: Axes | None = None) -> Axes:
         _, height = _style.make_room(
             ax,
             left=width_left,
-            right=max(total - width_left - m * step, *(end - (m - 0.5 - i) * step for i, end in enumerate(reach))),
+            right=max(
+                total - width_left - m * step, *(end - (m - 0.5 - i) * step for i, end in enumerate(reach))
+            ),
             head=head,
             foot=foot,
             least=(LEAST_STEP * m, LEAST_ROW * n_rows),
@@ -130,7 +133,7 @@ def traffic_light_plot(grid: RatingGrid, *, ax: Axes | None = None) -> Axes:
             _style.write_column(ax, column, m * step + GAP, y, heading)
         for row, counts in zip(y[k:], shares.values(), strict=True):
             for i, text in enumerate(counts):
-                _style.write(ax, i, row, text, place=ax.transData, align="center", weight="bold")
+                _style.write(ax, i, row, text, place=ax.transData, align="center")
         for at in (-TOP, k - 0.5 + APART / 2):
             _style.rule(ax, -width_left, stop, at)
         key.draw(ax, -width_left, -0.1)
@@ -189,10 +192,9 @@ def _items(ax: Axes, items: list[str]) -> None:
 
 
 def _samples(lights: Mapping[str, _Light], grid: RatingGrid) -> list[Sample]:
+    disc = {"ls": "", "marker": "o", "ms": 10.5, "mec": "none"}
     found = [
-        Sample(
-            rating, ({"ls": "", "marker": "o", "ms": 72 * 0.15, "color": light.color, "mec": "none"},), light.sign, light.ink
-        )
+        Sample(rating, ({**disc, "color": light.color},), light.sign, light.ink)
         for rating, light in lights.items()
     ]
     if any(rating not in lights for row in grid.cells for rating in row):

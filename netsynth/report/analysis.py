@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from netsynth import _format
@@ -48,7 +48,9 @@ class ReviewAnalysis:
     pooled : tuple of (OutcomeRow, PooledEffect)
         Pooled percentages and proportions of the evidence sets asked for.
     curves : tuple of SurvivalCurve
-        One a study that reports the headline endpoint at two or more landmarks.
+        Of every group asked for, of any evidence set, that reports the headline endpoint at two or more landmarks.
+    landmarks : mapping of float to PooledEffect
+        The headline endpoint pooled at its landmarks, in months, over all evidence sets.
     endpoint : str
         The headline endpoint.
     factors : FactorSummary
@@ -65,6 +67,7 @@ class ReviewAnalysis:
     all_outcomes: OutcomeSummary
     pooled: tuple[tuple[OutcomeRow, PooledEffect], ...]
     curves: tuple[SurvivalCurve, ...]
+    landmarks: Mapping[float, PooledEffect]
     endpoint: str
     factors: FactorSummary
     reporting: ReportingCompleteness
@@ -87,9 +90,7 @@ class ReviewAnalysis:
         count = row.directions
         if count.n_directed < LEAST_NAMED or not row.levels or count.n_worse <= count.n_better:
             return ""
-        return (
-            f"{factor} ({row.levels}) went with worse outcome in {count.n_worse} of {count.n_directed} studies"
-        )
+        return f"{factor} ({row.levels}) went with worse outcome in {count.n_worse} of {count.n_directed} studies"
 
 
 def analyse_review(
@@ -127,6 +128,7 @@ def analyse_review(
         outcomes = summarize_outcomes(review, sets=sets, roles=roles, overlap=overlap)
         every = outcomes if sets is None else summarize_outcomes(review, roles=roles, overlap=overlap)
         pooled = tuple(_pool(review, outcomes, sets, roles, overlap))
+        pooled_all = pooled if sets is None else _pool(review, every, None, roles, overlap)
         curves = tuple(
             reconstruct_survival(reported)
             for reported in review.survival
@@ -143,6 +145,7 @@ def analyse_review(
         every,
         pooled,
         curves,
+        {row.time_months: effect for row, effect in pooled_all if row.outcome == headline.code},
         headline.code,
         factors,
         reporting,

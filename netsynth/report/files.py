@@ -103,17 +103,16 @@ def _figures(analysis: ReviewAnalysis) -> Iterator[tuple[str, Figure, str]]:
         name = f"forest_{row.label}".lower().replace(" ", "_").replace("-", "_")
         yield name, _figure(forest_plot(effect, label=row.label)), f"Forest plot: {row.label}."
     if analysis.curves:
-        landmarks = {
-            row.time_months: effect
-            for row, effect in analysis.pooled
-            if row.kind == "percentage" and row.outcome == analysis.endpoint
-        }
         caption = (
-            f"{analysis.endpoint} of every study that reports it at two or more landmarks, reconstructed by a monotone "
-            "cubic of the cumulative hazard, with what the reports alone allow"
+            f"{analysis.endpoint} of every cohort or arm that reports it at two or more landmarks, reconstructed by a "
+            "monotone cubic of the cumulative hazard, within the bounds that the reports alone allow"
         )
-        note = "; pooled landmarks on top." if landmarks else "."
-        yield "curves", _figure(curve_plot(analysis.curves, pooled=landmarks or None)), caption + note
+        note = "; on top the pooled landmarks of all evidence sets." if analysis.landmarks else "."
+        yield (
+            "curves",
+            _figure(curve_plot(analysis.curves, pooled=analysis.landmarks or None)),
+            caption + note,
+        )
     if analysis.factors.rows:
         yield (
             "factors",

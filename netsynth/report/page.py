@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = ["Section", "inline_svg", "page", "paragraphs"]
 
@@ -37,6 +38,8 @@ a { color: #0b4f8a; }
   tbody tr:nth-child(even) { background: none; }
 }
 """
+
+_ENLARGED: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +79,10 @@ def paragraphs(*texts: str, kind: str = "") -> str:
 def inline_svg(svg: str, caption: str, *, name: str) -> str:
     """An SVG file as an element of the page, with its caption; `name` keeps its ids apart from others."""
     element = re.sub(r'(\bid="|href="#|url\(#)', rf"\1{name}-", svg[svg.index("<svg") :])
+    # set in the type of a journal column, which a screen shows larger
+    element = re.sub(r'\b(width|height)="([\d.]+)pt"', _enlarged, element, count=2)
     return f"<figure>{element}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def _enlarged(size: re.Match[str]) -> str:
+    return f'{size[1]}="{float(size[2]) * _ENLARGED:.1f}pt"'

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from netsynth.tables.render import SUPERSCRIPTS
+
+_NO_MARKS: Final = str.maketrans("", "", SUPERSCRIPTS)
+
+
+def unmarked(text: str) -> str:
+    """The text without marks."""
+    return text.translate(_NO_MARKS)
 
 
 class Marks:

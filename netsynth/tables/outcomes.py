@@ -18,7 +18,7 @@ from netsynth.data.selection import same_months
 from netsynth.data.study import Group, Study
 from netsynth.data.survival import ReportedSurvival, ReportedTime, SurvivalPoint
 from netsynth.errors import InvalidInputError
-from netsynth.tables._marks import Marks
+from netsynth.tables._marks import Marks, unmarked
 from netsynth.tables.characteristics import count
 from netsynth.tables.table import Column, Table
 
@@ -158,8 +158,11 @@ def _columns(review: Review, months: Sequence[float] | None) -> dict[str, Column
                 columns[_point_key(endpoint, time)] = Column(f"{name}, {_landmark(time)}", "decimal")
             for statistic in ("median", "mean"):
                 columns[_time_key(endpoint, statistic)] = Column(f"{name}, {statistic}", "decimal")
+    over_time = {column.header for column in columns.values()}
     for record in review.proportions:
-        columns[_proportion_key(record.outcome)] = Column(_sentence_case(record.outcome))
+        name = _sentence_case(record.outcome)
+        header = f"{name} (proportion)" if name in over_time else name
+        columns[_proportion_key(record.outcome)] = Column(header)
     return columns
 
 
@@ -200,10 +203,10 @@ def _landmark(months: float) -> str:
 
 def _figures(review: Review, study: Study, months: Sequence[float] | None) -> Iterator[_Figure]:
     """Everything that a study reports, in the order in which a cell shows it."""
-    for record in review.survival:
-        if record.study == study.id:
-            for point in record.points:
-                yield _point(record, point, months)
+    for reported in review.survival:
+        if reported.study == study.id:
+            for point in reported.points:
+                yield _point(reported, point, months)
     for time in review.times:
         if time.study == study.id:
             code, text, note = time.endpoint.code, _time_text(time), "" if time.value.unit else _NO_UNIT
@@ -211,16 +214,13 @@ def _figures(review: Review, study: Study, months: Sequence[float] | None) -> It
                 yield _Figure(code, code, time.group, f"{time.statistic} {text}", note)
             else:
                 yield _Figure(code, _time_key(time.endpoint, time.statistic), time.group, text, note)
-    for proportion in review.proportions:
-        if proportion.study == study.id:
-            key = _proportion_key(proportion.outcome)
-            computed = proportion.basis == "computed" and not proportion.has_counts
-            several = sum(
-                (other.study, other.outcome, other.group) == (study.id, proportion.outcome, proportion.group)
-                for other in review.proportions
-            )
-            text = _proportion_text(proportion, named=several > 1)
-            yield _Figure(key, key, proportion.group, text, _COMPUTED if computed else "")
+    proportions = [record for record in review.proportions if record.study == study.id]
+    definitions = Counter((record.outcome, record.group) for record in proportions)
+    for record in proportions:
+        key = _proportion_key(record.outcome)
+        text = _proportion_text(record, named=definitions[record.outcome, record.group] > 1)
+        computed = record.basis == "computed" and not record.has_counts
+        yield _Figure(key, key, record.group, text, _COMPUTED if computed else "")
 
 
 def _point(record: ReportedSurvival, point: SurvivalPoint, months: Sequence[float] | None) -> _Figure:
@@ -315,7 +315,7 @@ def _abbreviations(review: Review, table: Table) -> str:
     names = {e.code: e.name for e in _reported(review) if e.name and _short_name(e) == e.code}
     names |= {"NR": "not reached", "y": "years", "mo": "months"}
     texts = [column.header for column in table.columns] + [cell for row in table.rows for cell in row]
-    used = {word for text in texts for word in re.findall(r"[\w-]+", text)}
+    used = {word for text in texts for word in re.findall(r"[\w-]+", unmarked(text))}
     shown = [f"{short}, {long}" for short, long in names.items() if short in used]
     return f"{'; '.join(shown)}." if shown else ""
 

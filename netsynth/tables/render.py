@@ -23,7 +23,7 @@ _MARK: Final = re.compile(f"[{SUPERSCRIPTS}]+")
 
 #: A number with what may follow it: a sign and whole digits, then decimals, unit, mark or a short remark.
 _NUMBER: Final = re.compile(r"([<>≤≥~+-]?\d+)((?:\.\d+)?(?:[^\d.].{0,11})?)")
-_PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?%?")
+_PLAIN_NUMBER: Final = re.compile(r"[+-]?\d+(?:\.\d+)?%?", re.ASCII)
 _MARKDOWN: Final = re.compile(r"([\\`*_\[\]<|$~&])")
 #: Characters after which a cell, or a footnote, goes on in the next line of a terminal.
 _CELL_WIDTH: Final = 44

@@ -46,7 +46,7 @@ class Table:
     title : str
         The caption.
     columns : tuple of Column
-        At least one; headers differ. A text is taken for the header of a column aligned to the left.
+        At least one. A text is taken for the header of a column aligned to the left.
     rows : tuple of tuple of str
         As many cells a row as there are columns.
     footnotes : tuple of str
@@ -55,7 +55,7 @@ class Table:
     Raises
     ------
     InvalidInputError
-        If there is no column, headers repeat, a row has too few or too many cells, or a cell is no text.
+        If there is no column, a row has too few or too many cells, or a cell is no text.
 
     Examples
     --------
@@ -85,10 +85,8 @@ class Table:
         title = _clean(self.title, "title")
         columns = tuple(Column(c) if isinstance(c, str) else c for c in self.columns)
         headers = [column.header for column in columns]
-        if not columns or len(set(headers)) < len(headers):
-            raise InvalidInputError(
-                f"{title}: columns need different headers; got {', '.join(headers) or 'none'}."
-            )
+        if not columns:
+            raise InvalidInputError(f"{title}: a table needs at least one column.")
         rows = []
         for i, row in enumerate(self.rows):
             if len(row) != len(columns):
