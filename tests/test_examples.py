@@ -29,7 +29,9 @@ def test_one_study_curve(capsys):
 def test_median_range_list(capsys):
     out = run("median_range_list", capsys).splitlines()
     assert out[0] == "5-year OS: 73.5% (range, 41–94%; k = 12)"  # as the README of the data set has it
-    assert out[1] == "  95% CI of the median 61-85, exact coverage 96.1%"  # ranks 3 and 10 of 12: 1 - 2 * 79 / 4096
+    assert (
+        out[1] == "  95% CI of the median 61-85, exact coverage 96.1%"
+    )  # ranks 3 and 10 of 12: 1 - 2 * 79 / 4096
     assert out[2].startswith("median OS: between 93.5 and 103 months")  # (91 + 96) / 2 and (91 + 115) / 2
 
 
@@ -59,7 +61,9 @@ def test_nethm_review_prints_the_paragraph_and_the_comparison(nethm):
     flat = " ".join(out.split())
     assert "44 studies" in flat
     assert "73.5% (range, 41–94%; k = 12)" in flat  # our figure, as the README of the data set has it
-    assert re.search(r"5-year OS\s+73\.5% .*?70\.5% \(range, 31–100%\)\s+\+3\.0", out)  # beside the published one
+    assert re.search(
+        r"5-year OS\s+73\.5% .*?70\.5% \(range, 31–100%\)\s+\+3\.0", out
+    )  # beside the published one
     assert "21 months (range, 13–46 months)" in out
     for factor in ("Completeness of resection", "Extrahepatic disease", "Histologic grade"):
         assert factor in out

@@ -18,8 +18,10 @@ from netsynth.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axes._base import _AxesBase
+    from matplotlib.path import Path
     from matplotlib.text import Text
-    from matplotlib.transforms import Transform
+    from matplotlib.transforms import Bbox, Transform
 
 INK: Final = "#1a1a1a"
 GREY: Final = "#767676"
@@ -41,6 +43,7 @@ LEAST_ROW: Final = 0.14  # below which lines of text touch
 LINE: Final = 0.145  # inches from one line of small print to the next
 GAP: Final = 0.14  # inches between columns
 MARGIN: Final = 0.06  # inches left free around everything
+HINTED: Final = 1.05  # letters on a screen are moved to whole pixels, which makes lines longer than in print
 MINUS: Final = "\u2212"
 
 Look: TypeAlias = Mapping[str, Any]  # properties of a line or mark
@@ -78,6 +81,28 @@ def new_axes(width: float, height: float) -> Axes:
     return figure.add_axes((0.0, 0.0, 1.0, 1.0))
 
 
+def area(ax: Axes) -> tuple[float, float]:
+    """Width and height in inches that given axes have for plot and text, without the margin."""
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    return box.width / dpi - 2 * MARGIN, box.height / dpi - 2 * MARGIN
+
+
+class _Room:
+    """Where a plot lies in the area of its axes: so many inches from each side, whatever moves or resizes it."""
+
+    def __init__(self, ax: Axes, left: float, right: float, head: float, foot: float) -> None:
+        self.ends = (left + MARGIN, foot + MARGIN, -right - MARGIN, -head - MARGIN)
+        self.get_subplotspec = ax.get_subplotspec  # by which a tight layout knows the axes
+
+    def __call__(self, ax: _AxesBase, _renderer: object) -> Bbox:
+        from matplotlib.transforms import Bbox
+
+        figure = ax.figure
+        size = 2 * (figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi)
+        ends = zip(ax.get_position(original=True).extents, self.ends, size, strict=True)
+        return Bbox.from_extents(*(end + inches / whole for end, inches, whole in ends))
+
+
 def make_room(
     ax: Axes,
     *,
@@ -94,26 +119,18 @@ def make_room(
     InvalidInputError
         If that is less than `least`, width and height in inches.
     """
-    box, dpi = ax.get_window_extent(), ax.figure.dpi
-    taken = (left + right + 2 * MARGIN, head + foot + 2 * MARGIN)
-    inches = (box.width / dpi, box.height / dpi)
-    kept = (inches[0] - taken[0], inches[1] - taken[1])
+    taken, (width, height) = (left + right, head + foot), area(ax)
+    kept = (width - taken[0], height - taken[1])
     if kept[0] < least[0] - 1e-6 or kept[1] < least[1] - 1e-6:
-        needed = [math.ceil(10 * (text + plot - 1e-6)) / 10 for text, plot in zip(taken, least, strict=True)]
+        needed = [text + plot + 2 * MARGIN for text, plot in zip(taken, least, strict=True)]
+        wide, high = (math.ceil(10 * (inches - 1e-6)) / 10 for inches in needed)
         raise InvalidInputError(
-            f"The axes are {inches[0]:.1f} by {inches[1]:.1f} inches; this figure needs at least {needed[0]:.1f} by "
-            f"{needed[1]:.1f}. Give it larger axes, or none."
+            f"The axes are {width + 2 * MARGIN:.1f} by {height + 2 * MARGIN:.1f} inches; this figure needs at least "
+            f"{wide:.1f} by {high:.1f}. Give it larger axes, or none."
         )
-    place = ax.get_position(original=True)
-    across, up = place.width / inches[0], place.height / inches[1]
-    ax.set_position(
-        (
-            place.x0 + (left + MARGIN) * across,
-            place.y0 + (foot + MARGIN) * up,
-            kept[0] * across,
-            kept[1] * up,
-        )
-    )
+    room = _Room(ax, left, right, head, foot)
+    ax.set_axes_locator(room)
+    ax.apply_aspect(room(ax, None))
     return kept
 
 
@@ -133,7 +150,7 @@ def _width(text: str, weight: str, size: float) -> float:
     width, _, _ = TextToPath().get_text_width_height_descent(
         text, FontProperties(family=FONT, weight=weight, size=size), ismath=False
     )
-    return float(width) * POINT
+    return float(width) * POINT * HINTED
 
 
 def text_width(texts: Iterable[str], *, weight: str = "normal", size: float = FONT_SIZE) -> float:
@@ -212,11 +229,11 @@ def inches(ax: Axes, corner: tuple[float, float] = (0.0, 0.0)) -> Transform:
     return transform
 
 
-def beside(ax: Axes) -> Transform:
-    """Coordinates beside a plot: x in inches from the left edge of the axes, y as the data."""
+def beside(ax: Axes, *, right: bool = False) -> Transform:
+    """Coordinates beside a plot: x in inches from its left or its right edge, y as the data."""
     from matplotlib.transforms import blended_transform_factory
 
-    return blended_transform_factory(inches(ax), ax.transData)
+    return blended_transform_factory(inches(ax, (1.0 if right else 0.0, 0.0)), ax.transData)
 
 
 def write(
@@ -249,9 +266,26 @@ def write(
     )
 
 
-def write_column(ax: Axes, column: Column, x: float, y: Sequence[float], y_heading: float) -> float:
-    """A column of text with its heading. Returns its width in inches."""
-    width, place = column.width, beside(ax)
+def write_columns(
+    ax: Axes,
+    columns: Iterable[Column],
+    x: float,
+    y: Sequence[float],
+    y_heading: float,
+    *,
+    place: Transform,
+    gap: float = GAP,
+) -> None:
+    """Columns of text from x on, each followed by a gap, in the coordinates of `beside`."""
+    for column in columns:
+        _write_column(ax, column, x, y, y_heading, place)
+        x += column.width + gap
+
+
+def _write_column(
+    ax: Axes, column: Column, x: float, y: Sequence[float], y_heading: float, place: Transform
+) -> None:
+    width = column.width
     is_left = column.align == "left"
     write(
         ax,
@@ -270,7 +304,6 @@ def write_column(ax: Axes, column: Column, x: float, y: Sequence[float], y_headi
                 at = x if is_left else right
                 write(ax, at, y[row], cell, place=place, align=column.align, weight=weight)
         right -= part_width + column.PART
-    return width
 
 
 def write_lines(ax: Axes, lines: Sequence[str], x: float, y: float, *, size: float = SMALL) -> None:
@@ -279,20 +312,35 @@ def write_lines(ax: Axes, lines: Sequence[str], x: float, y: float, *, size: flo
         write(ax, x, y - (i + 0.5) * LINE, line, place=inches(ax), size=size)
 
 
-def rule(ax: Axes, start: float, stop: float, y: float) -> None:
-    """A thin line across text and plot, in the coordinates of `beside`."""
-    ax.plot([start, stop], [y, y], transform=beside(ax), color=INK, lw=0.7, clip_on=False, zorder=1)
+def rule(ax: Axes, left: float, right: float, y: float) -> None:
+    """A thin line across the plot and so many inches of text on both sides."""
+    line = {"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0, "zorder": 1}
+    ax.annotate(
+        "",
+        (right, y),
+        (-left, y),
+        xycoords=beside(ax, right=True),
+        textcoords=beside(ax),
+        arrowprops=line,
+        annotation_clip=False,
+    )
 
 
-def stripe(ax: Axes, start: float, stop: float, y: float, height: float = 1.0) -> None:
-    """A pale band behind one row, across text and plot."""
+def stripe(ax: Axes, left: float, right: float, y: float, height: float = 1.0) -> None:
+    """A pale band behind one row, across the plot and so many inches of text on both sides."""
     from matplotlib.patches import Rectangle
 
-    band = Rectangle(
-        (start, y - height / 2), stop - start, height, transform=beside(ax), clip_on=False, zorder=0
+    overlap = 0.05  # inches, so that no seam shows
+    parts = (
+        (-left, left + overlap, beside(ax)),
+        (0.0, 1.0, ax.get_yaxis_transform()),
+        (-overlap, right + overlap, beside(ax, right=True)),
     )
-    band.set(color=ZEBRA, linewidth=0)
-    ax.add_patch(band)
+    for start, width, place in parts:
+        if width > overlap:
+            band = Rectangle((start, y - height / 2), width, height, transform=place, clip_on=False, zorder=0)
+            band.set(color=ZEBRA, linewidth=0)
+            ax.add_patch(band)
 
 
 # --- axes
@@ -378,6 +426,28 @@ def tick_text(value: float) -> str:
     return number(f"{round(value, 12):.10g}")
 
 
+# --- marks
+
+
+@lru_cache(maxsize=64)
+def _outline(text: str, size: float) -> Path:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=FONT, weight="bold"))
+    box = path.get_extents()
+    return path.transformed(Affine2D().translate(-0.5 * (box.x0 + box.x1), -0.5 * (box.y0 + box.y1)))
+
+
+def sign(text: str, color: str, *, size: float = FONT_SIZE) -> Look:
+    """A bold letter or sign as a mark, centred where it is drawn, which no line of text is."""
+    outline = _outline(text, size)
+    box = outline.get_extents()
+    look: Look = {"ls": "", "marker": outline, "ms": max(box.width, box.height), "mfc": color, "mec": "none"}
+    return look
+
+
 # --- keys
 
 
@@ -390,8 +460,6 @@ class Sample:
 
     text: str
     looks: tuple[Look, ...]
-    sign: str = ""  # written on the mark
-    ink: str = INK
 
     WIDE: Final = 0.22  # inches a sample takes
 
@@ -454,16 +522,4 @@ class Key:
                     only_mark = look.get("ls") == ""
                     ends = [0.5 * (left + right)] if only_mark else [left, right]
                     ax.plot(ends, [middle] * len(ends), transform=place, clip_on=False, **look)
-                if sample.sign:
-                    sign = write(
-                        ax,
-                        0.5 * (left + right),
-                        middle,
-                        sample.sign,
-                        place=place,
-                        align="center",
-                        weight="bold",
-                        color=sample.ink,
-                    )
-                    sign.set_zorder(4)
                 write(ax, right + 0.05, middle, sample.text, place=place, size=SMALL)

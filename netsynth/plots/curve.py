@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -139,8 +139,7 @@ def curve_plot(
             width_left, y_lines = left(HEIGHT)
             total = width_left + WIDTH + right
         else:
-            area = ax.get_window_extent()
-            total = area.width / ax.figure.dpi - 2 * _style.MARGIN
+            total, whole = _style.area(ax)
         key = Key(samples, total)
         title = _style.wrapped(_title(shown[0]), total, weight="bold") if is_one else []
         risk_foot = 0.1 + LINE * (len(at_risk) + (not is_one)) if at_risk else 0.0
@@ -148,8 +147,7 @@ def curve_plot(
         if ax is None:
             ax = _style.new_axes(total, head + HEIGHT + foot)
         else:
-            plot_height = area.height / ax.figure.dpi - 2 * _style.MARGIN - head - foot
-            width_left, y_lines = left(max(plot_height, LEAST[1]))
+            width_left, y_lines = left(max(whole - head - foot, LEAST[1]))
         least = (LEAST[0], max(LEAST[1], LINE * len(shown) if beside else 0.0))
         width, height = _style.make_room(ax, left=width_left, right=right, head=head, foot=foot, least=least)
         _axes(ax, span, "\n".join(y_lines), width)
@@ -162,7 +160,7 @@ def curve_plot(
         for months, effect in landmarks.items():
             _pooled(ax, months, effect, level)
         if beside:
-            _names(ax, shown, names, width, height)
+            _names(ax, shown, names, height)
         for i, line in enumerate(title):
             y = (len(title) - i - 0.5) * LINE + 0.05
             _style.write(ax, -width_left, y, line, place=_style.inches(ax, (0.0, 1.0)), weight="bold")
@@ -322,21 +320,32 @@ def _pooled(ax: Axes, months: float, effect: PooledEffect, level: float) -> None
     ax.plot([months], [100 * effect.natural], clip_on=False, zorder=7, **POOLED)
 
 
-def _names(
-    ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], width: float, height: float
-) -> None:
+def _names(ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], height: float) -> None:
     """Each name at the height where its curve ends, moved apart where they would touch, with a thin leader."""
-    ends = []
-    for curve in curves:
-        last = min(curve.last_months * (1.0 if curve.tail is None else TAIL), ax.get_xlim()[1])
-        ends.append((width * last / ax.get_xlim()[1], height * curve.survival(last)))
-    at = _apart(np.array([end[1] for end in ends]), LINE, height)
-    place, x = _style.inches(ax), width + LEADER
-    for i, (end, y, name) in enumerate(zip(ends, at, names, strict=True)):
-        leader: Look = {"color": _style.GREY, "lw": 0.4, "zorder": 1}
-        ax.plot([end[0] + 0.06, x - 0.14], [end[1], y], transform=place, clip_on=False, **leader)
-        ax.plot([x - 0.09], [y], transform=place, clip_on=False, **_mark(i))
-        _style.write(ax, x, y, name, place=place)
+    last = [
+        min(curve.last_months * (1.0 if curve.tail is None else TAIL), ax.get_xlim()[1]) for curve in curves
+    ]
+    ends = [100 * curve.survival(months) for curve, months in zip(curves, last, strict=True)]
+    at = _apart(0.01 * height * np.array(ends), LINE, height)
+    place = _style.inches(ax, (1.0, 0.0))
+    leader: dict[str, Any] = {
+        "arrowstyle": "-",
+        "color": _style.GREY,
+        "linewidth": 0.4,
+        "shrinkA": 0,
+        "shrinkB": 4,
+    }
+    for i, name in enumerate(names):
+        ax.annotate(
+            "",
+            (last[i], ends[i]),
+            (LEADER - 0.14, at[i]),
+            textcoords=place,
+            arrowprops=leader,
+            annotation_clip=False,
+        )
+        ax.plot([LEADER - 0.09], [at[i]], transform=place, clip_on=False, **_mark(i))
+        _style.write(ax, LEADER, at[i], name, place=place)
 
 
 def _mark(i: int) -> Look:
@@ -365,7 +374,10 @@ def _apart(wanted: FloatArray, least: float, top: float) -> FloatArray:
 def _numbers_at_risk(
     ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], left: float, width: float
 ) -> None:
+    from matplotlib.transforms import blended_transform_factory
+
     place, row = _style.inches(ax), -AXIS - 0.1 - 0.5 * LINE
+    under = blended_transform_factory(ax.transData, place)
     if names != [AT_RISK]:
         _style.write(ax, -left, row, AT_RISK, place=place, weight="bold", size=_style.SMALL)
         row -= LINE
@@ -375,9 +387,9 @@ def _numbers_at_risk(
         counts += zip(curve.landmark_months.tolist(), curve.n_at_risk.tolist(), strict=True)
         taken = -math.inf
         for months, count in counts:
-            x, text = width * months / ax.get_xlim()[1], f"{count:.0f}"
-            half = 0.5 * _style.text_width([text], size=_style.SMALL)
-            if math.isfinite(count) and x - half > taken + 0.05:
-                _style.write(ax, x, row, text, place=place, align="center", size=_style.SMALL)
-                taken = x + half
+            text = f"{count:.0f}"
+            at, half = width * months / ax.get_xlim()[1], 0.5 * _style.text_width([text], size=_style.SMALL)
+            if math.isfinite(count) and at - half > taken + 0.05:
+                _style.write(ax, months, row, text, place=under, align="center", size=_style.SMALL)
+                taken = at + half
         row -= LINE

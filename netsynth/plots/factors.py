@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 from netsynth import _format, _validate
@@ -25,9 +26,10 @@ __all__ = ["factor_plot"]
 STEP: Final = 0.13  # inches from one mark to the next
 HEIGHT: Final = 0.155  # inches from one row to the next
 LEAST: Final = (0.85, 0.93)  # of these, below which marks and lines touch
-PER_LINE: Final = 12  # marks on a line of one direction; more go on further lines
-NAME: Final = 2.55  # inches after which the name of a factor with its levels goes on in another line
-ENDPOINT: Final = 1.0
+PER_LINE: Final = (12, 10, 8, 7, 6)  # marks on a line of one direction, as many as there is room for
+MOST: Final = 21  # steps for all directions together
+NAME: Final = 2.4  # inches after which the name of a factor with its levels goes on in another line
+ENDPOINT: Final = 0.95
 NARROW: Final = 0.09  # inches between columns of counts
 ABOVE: Final = 1.5  # rows above the first: the headings
 NOTE: Final = (
@@ -75,10 +77,9 @@ class _Line:
     is_head: bool
     zones: tuple[list[FactorEvidence], ...]
 
-    @property
-    def height(self) -> float:
+    def height(self, per_line: int) -> float:
         """In rows."""
-        n_marks = max(math.ceil(len(zone) / PER_LINE) for zone in self.zones)
+        n_marks = max(math.ceil(len(zone) / per_line) for zone in self.zones)
         n_text = max(len(self.name), len(self.endpoint))
         further = max((n_text - 1) * LINE, (n_marks - 1) * STEP)
         return 1.0 + further / HEIGHT
@@ -136,15 +137,16 @@ def factor_plot(summary: FactorSummary, *, ax: Axes | None = None, min_studies: 
         lines = _lines(rows)
         left, right = _left(lines), _right(lines)
         width_left, width_right = _widths(left, right)
-        zones = _zones(lines)
+        zones, per_line = _zones(lines)
+        heights = [line.height(per_line) for line in lines]
         count = sum(zones.values())
         total = width_left + STEP * count + width_right
         if ax is not None:
-            total = ax.get_window_extent().width / ax.figure.dpi - 2 * _style.MARGIN
+            total = _style.area(ax)[0]
         key = Key(tuple(_groups([result for line in lines for result in line.row.counted])), total)
         note = _style.wrapped(NOTE, total, size=_style.SMALL)
         foot = 0.1 + key.height + 0.06 + LINE * len(note)
-        n_rows = sum(line.height for line in lines) + ABOVE
+        n_rows = sum(heights) + ABOVE
         if ax is None:
             total = max(total, key.widest)
             ax = _style.new_axes(total, n_rows * HEIGHT + foot)
@@ -155,11 +157,11 @@ def factor_plot(summary: FactorSummary, *, ax: Axes | None = None, min_studies: 
         ax.set_xticks([])
         ax.set_yticks([])
         _style.frame(ax, x_axis=False)
-        y = _places(lines)
-        _text(ax, lines, left, right, y, width)
-        _marks(ax, lines, zones, y)
+        y = _places(heights)
+        _text(ax, lines, left, right, y, heights)
+        _marks(ax, lines, zones, y, per_line)
         for at in (-0.4, n_rows - ABOVE):
-            _style.rule(ax, -width_left, width + width_right, at)
+            _style.rule(ax, width_left, width_right, at)
         key.draw(ax, -width_left, -0.1)
         _style.write_lines(ax, note, -width_left, -0.1 - key.height - 0.06)
     return ax
@@ -223,24 +225,24 @@ def _widths(left: Sequence[Column], right: Sequence[Column]) -> tuple[float, flo
     return sum(column.width + GAP for column in left), sum(column.width + NARROW for column in right)
 
 
-def _zones(lines: Sequence[_Line]) -> dict[str, int]:
-    """Width of each zone that has a mark, in marks: of its longest line, or of its heading."""
-    zones = {}
-    for i, heading in enumerate(ZONES):
-        widest = max(len(line.zones[i]) for line in lines)
-        if widest:
-            wide = (_style.text_width([heading], weight="bold") + 0.12) / STEP
-            zones[heading] = max(min(widest, PER_LINE) + 1, math.ceil(wide))
-    return zones
+def _zones(lines: Sequence[_Line]) -> tuple[dict[str, int], int]:
+    """Width in marks of each zone that has one, of its longest line or its heading; and how many marks a line has."""
+    for per_line in PER_LINE:
+        zones = {}
+        for i, heading in enumerate(ZONES):
+            widest = max(len(line.zones[i]) for line in lines)
+            if widest:
+                wide = (_style.text_width([heading], weight="bold") + 0.12) / STEP
+                zones[heading] = max(min(widest, per_line) + 1, math.ceil(wide))
+        if sum(zones.values()) <= MOST:
+            break
+    return zones, per_line
 
 
-def _places(lines: Sequence[_Line]) -> list[float]:
+def _places(heights: Sequence[float]) -> list[float]:
     """Middle of each row."""
-    places, at = [], 0.0
-    for line in lines:
-        places.append(at + line.height / 2)
-        at += line.height
-    return places
+    ends = list(accumulate(heights))
+    return [end - height / 2 for end, height in zip(ends, heights, strict=True)]
 
 
 def _text(
@@ -249,23 +251,21 @@ def _text(
     left: Sequence[Column],
     right: Sequence[Column],
     y: Sequence[float],
-    width: float,
+    heights: Sequence[float],
 ) -> None:
     width_left, width_right = _widths(left, right)
     n_factor = 0
-    for line, at in zip(lines, y, strict=True):
+    for line, at, height in zip(lines, y, heights, strict=True):
         n_factor += line.is_head
         if n_factor % 2 == 0:
-            _style.stripe(ax, -width_left, width + width_right, at, line.height)
-    x = -width_left
-    for column in left:
-        x += _style.write_column(ax, column, x, y, -0.95) + GAP
-    x = width + NARROW
-    for column in right:
-        x += _style.write_column(ax, column, x, y, -0.95) + NARROW
+            _style.stripe(ax, width_left, width_right, at, height)
+    _style.write_columns(ax, left, -width_left, y, -0.95, place=_style.beside(ax))
+    _style.write_columns(ax, right, NARROW, y, -0.95, place=_style.beside(ax, right=True), gap=NARROW)
 
 
-def _marks(ax: Axes, lines: Sequence[_Line], zones: Mapping[str, int], y: Sequence[float]) -> None:
+def _marks(
+    ax: Axes, lines: Sequence[_Line], zones: Mapping[str, int], y: Sequence[float], per_line: int
+) -> None:
     start = 0.0
     scale = ax.get_xlim()[1] / sum(zones.values())  # wider axes keep the proportions of the zones
     for heading, wide in zones.items():
@@ -276,9 +276,9 @@ def _marks(ax: Axes, lines: Sequence[_Line], zones: Mapping[str, int], y: Sequen
         which = list(ZONES).index(heading)
         for line, at in zip(lines, y, strict=True):
             results = line.zones[which]
-            n_lines = math.ceil(len(results) / PER_LINE)
+            n_lines = math.ceil(len(results) / per_line)
             for i, result in enumerate(results):
-                row, place = divmod(i, PER_LINE)
+                row, place = divmod(i, per_line)
                 _mark(ax, start + 1.0 + place, at + (row - 0.5 * (n_lines - 1)) * STEP / HEIGHT, result)
         start += wide * scale
 
@@ -295,8 +295,7 @@ def _looks(direction: Direction, color: str, significance: Significance, size: f
     shape: Look = {"ls": "", "ms": size, "mfc": fill, "mec": color, "mew": 0.8, "zorder": 3}
     if direction == "not stated":
         glyph = "white" if significance == "yes" else color
-        sign: Look = {"ls": "", "marker": _question_mark(), "ms": 0.72 * size, "color": glyph, "mec": "none"}
-        return {**shape, "marker": "o"}, {**sign, "zorder": 4}
+        return {**shape, "marker": "o"}, {**_style.sign("?", glyph, size=0.9 * size), "zorder": 4}
     marker: object = {"worse": "^", "better": "v"}.get(direction) or _bow_tie()
     return ({**shape, "marker": marker},)
 
@@ -309,18 +308,6 @@ def _bow_tie() -> Path:
     one = [(-1.0, 0.0), (-0.12, 0.75), (-0.12, -0.75), (-1.0, 0.0)]
     codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
     return Path([*one, *((-x, y) for x, y in one)], codes * 2)
-
-
-@cache
-def _question_mark() -> Path:
-    """The outline of a question mark around the origin."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
-    from matplotlib.transforms import Affine2D
-
-    outline = TextPath((0, 0), "?", size=10, prop=FontProperties(family=_style.FONT, weight="bold"))
-    box = outline.get_extents()
-    return outline.transformed(Affine2D().translate(-0.5 * (box.x0 + box.x1), -0.5 * (box.y0 + box.y1)))
 
 
 def _groups(results: Sequence[FactorEvidence]) -> Iterator[tuple[str, tuple[Sample, ...]]]:

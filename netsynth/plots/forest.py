@@ -114,7 +114,7 @@ def forest_plot(
     with _style.style():
         width_left, width_right = (sum(c.width + GAP for c in group) for group in (left, right))
         ours = width_left + PLOT_WIDTH + width_right
-        total = ours if ax is None else ax.get_window_extent().width / ax.figure.dpi - 2 * _style.MARGIN
+        total = ours if ax is None else _style.area(ax)[0]
         room = total - width_left - width_right + 2 * min(width_left, width_right)
         axis_label = _style.wrapped(_axis_label(label or measure.label, measure.kind), room)
         note = _style.wrapped(_heterogeneity(result), total, size=_style.SMALL)
@@ -139,7 +139,7 @@ def forest_plot(
         _style.set_ticks(ax, _ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
         _style.axis_label(ax, axis_label)
         for i in range(1, k, 2):
-            _style.stripe(ax, -width_left, plot_width + width_right, i)
+            _style.stripe(ax, width_left, width_right, i)
         if limits[0] < factor * measure.null < limits[1]:
             ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
         ax.plot([mean, mean], [-0.75, y[k]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
@@ -149,14 +149,10 @@ def forest_plot(
         _diamond(ax, mean, ci, y[k], limits)
         if len(summaries) > 1:
             _bar(ax, pi, y[k + 1], limits)
-        x = -width_left
-        for column in left:
-            x += _style.write_column(ax, column, x, y, -1.25) + GAP
-        x = plot_width + GAP
-        for column in right:
-            x += _style.write_column(ax, column, x, y, -1.25) + GAP
+        _style.write_columns(ax, left, -width_left, y, -1.25, place=_style.beside(ax))
+        _style.write_columns(ax, right, GAP, y, -1.25, place=_style.beside(ax, right=True))
         for height in (-0.75, k - 0.15):
-            _style.rule(ax, -width_left, plot_width + width_right, height)
+            _style.rule(ax, width_left, width_right, height)
         _style.write_lines(ax, note, -width_left, -label_foot - 0.12)
     return ax
 

@@ -83,7 +83,7 @@ def outcome_plot(
         width_left, width_right = left.width + GAP, sum(column.width + GAP for column in right)
         total = width_left + width_right + PLOT_WIDTH
         if ax is not None:
-            total = ax.get_window_extent().width / ax.figure.dpi - 2 * _style.MARGIN
+            total = _style.area(ax)[0]
         key = Key((("", tuple(_samples(rows, marks))),), total)
         foot = AXIS + 0.1 + key.height
         if ax is None:
@@ -99,17 +99,17 @@ def outcome_plot(
         _style.axis_label(ax, ["Percent" if unit == "percent" else "Months"])
         for y, (row, found) in enumerate(rows):
             if y % 2:
-                _style.stripe(ax, -width_left, plot_width + width_right, y)
+                _style.stripe(ax, width_left, width_right, y)
             ax.plot([found.lower, found.upper], [y, y], **RANGE)
-            for value, look in marks[y]:
-                ax.plot([value], [y], clip_on=False, **look)
             ax.plot([found.median], [y], clip_on=False, **MEDIAN)
             ax.plot([row.published], [y], clip_on=False, **PUBLISHED)
-        _style.write_column(ax, left, -width_left, range(n), -1.0)
-        x = plot_width + GAP
-        for column in right:
-            x += _style.write_column(ax, column, x, range(n), -1.0) + GAP
-        _style.rule(ax, -width_left, plot_width + width_right, -0.6)
+        for look in (STUDY, ABOVE, BELOW):
+            places = [(value, y) for y, row in enumerate(marks) for value, kind in row if kind is look]
+            if places:
+                ax.plot(*zip(*places, strict=True), clip_on=False, **look)
+        _style.write_columns(ax, [left], -width_left, range(n), -1.0, place=_style.beside(ax))
+        _style.write_columns(ax, right, GAP, range(n), -1.0, place=_style.beside(ax, right=True))
+        _style.rule(ax, width_left, width_right, -0.6)
         key.draw(ax, -width_left, -AXIS - 0.1)
     return ax
 

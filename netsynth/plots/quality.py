@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from netsynth.errors import InvalidInputError
 from netsynth.plots import _style
-from netsynth.plots._style import GAP, LEAST_ROW, MARGIN, MINUS, ROW, Column, Key, Sample
+from netsynth.plots._style import GAP, LEAST_ROW, MINUS, ROW, Column, Key, Look, Sample
 from netsynth.results.quality import RatingGrid, rating_counts
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ NOT_APPLICABLE: Final = "not applicable"
 
 BEST: Final = _style.BLUE
 WORST: Final = _style.VERMILION
-BETWEEN: Final = (_style.ORANGE, _style.SKY, _style.PURPLE)
+BETWEEN: Final = (_style.SKY, _style.ORANGE, _style.PURPLE)  # where there are several
+DOT: Final[Look] = {"ls": "", "marker": "o", "ms": 2, "color": _style.GREY, "mec": "none", "zorder": 3}
 
 
 class _Light(NamedTuple):
@@ -94,7 +95,7 @@ def traffic_light_plot(grid: RatingGrid, *, ax: Axes | None = None) -> Axes:
             ends = [m * STEP + width_right, *((i + 0.5) * STEP + end for i, end in enumerate(reach))]
             total = width_left + max(ends)
         else:
-            total = ax.get_window_extent().width / ax.figure.dpi - 2 * MARGIN
+            total = _style.area(ax)[0]
         key = Key(((_style.one_line(grid.title), tuple(_samples(lights, grid))),), total)
         foot = 0.1 + key.height
         y = [float(i) for i in range(k)] + [k + APART + i for i in range(len(shares))]
@@ -121,21 +122,19 @@ def traffic_light_plot(grid: RatingGrid, *, ax: Axes | None = None) -> Axes:
         ax.set_xticks([])
         ax.set_yticks([])
         _style.frame(ax, x_axis=False)
-        stop = m * step + width_right
         for i in range(1, k, 2):
-            _style.stripe(ax, -width_left, stop, i)
+            _style.stripe(ax, width_left, width_right, i)
         size = 72 * min(CELL, 0.9 * height / n_rows, 0.8 * step)
         _cells(ax, grid, lights, size)
         _items(ax, items)
         heading = -TOP - 0.09 * n_rows / height
-        _style.write_column(ax, left, -width_left, y, heading)
-        for column in totals:
-            _style.write_column(ax, column, m * step + GAP, y, heading)
+        _style.write_columns(ax, [left], -width_left, y, heading, place=_style.beside(ax))
+        _style.write_columns(ax, totals, GAP, y, heading, place=_style.beside(ax, right=True))
         for row, counts in zip(y[k:], shares.values(), strict=True):
             for i, text in enumerate(counts):
                 _style.write(ax, i, row, text, place=ax.transData, align="center")
         for at in (-TOP, k - 0.5 + APART / 2):
-            _style.rule(ax, -width_left, stop, at)
+            _style.rule(ax, width_left, width_right, at)
         key.draw(ax, -width_left, -0.1)
     return ax
 
@@ -144,7 +143,7 @@ def _lights(ratings: tuple[str, ...]) -> dict[str, _Light]:
     """Colour and sign of each rating, from best to worst."""
     ranked = [rating for rating in ratings if rating != NOT_APPLICABLE]
     n = len(ranked)
-    between = [BETWEEN[i % len(BETWEEN)] for i in range(n - 2)]
+    between = [_style.ORANGE] if n == 3 else [BETWEEN[i % len(BETWEEN)] for i in range(n - 2)]
     colours = [BEST, *between, WORST][:n]
     if all(len(rating) <= 2 for rating in ranked):
         signs = [_style.number(rating) for rating in ranked]
@@ -170,17 +169,18 @@ def _shares(grid: RatingGrid) -> dict[str, list[str]]:
 
 
 def _cells(ax: Axes, grid: RatingGrid, lights: Mapping[str, _Light], size: float) -> None:
-    for y, row in enumerate(grid.cells):
-        for x, rating in enumerate(row):
-            light = lights.get(rating)
-            if light is None:
-                ax.plot([x], [y], ls="", marker="o", ms=2, color=_style.GREY, mec="none", zorder=3)
-                continue
-            ax.plot([x], [y], ls="", marker="o", ms=size, color=light.color, mec="none", zorder=3)
-            text = _style.write(
-                ax, x, y, light.sign, place=ax.transData, align="center", weight="bold", color=light.ink
-            )
-            text.set_zorder(4)
+    places = [(x, y, rating) for y, row in enumerate(grid.cells) for x, rating in enumerate(row)]
+    for rating in dict.fromkeys(rating for _, _, rating in places):
+        at = [(x, y) for x, y, found in places if found == rating]
+        looks = _looks(lights[rating], size) if rating in lights else (DOT,)
+        for look in looks:
+            ax.plot(*zip(*at, strict=True), label=rating or NOT_APPLICABLE, **look)
+
+
+def _looks(light: _Light, size: float) -> tuple[Look, Look]:
+    """A disc with its sign."""
+    disc: Look = {"ls": "", "marker": "o", "ms": size, "color": light.color, "mec": "none", "zorder": 3}
+    return disc, {**_style.sign(light.sign, light.ink), "zorder": 4}
 
 
 def _items(ax: Axes, items: list[str]) -> None:
@@ -192,12 +192,7 @@ def _items(ax: Axes, items: list[str]) -> None:
 
 
 def _samples(lights: Mapping[str, _Light], grid: RatingGrid) -> list[Sample]:
-    disc = {"ls": "", "marker": "o", "ms": 10.5, "mec": "none"}
-    found = [
-        Sample(rating, ({**disc, "color": light.color},), light.sign, light.ink)
-        for rating, light in lights.items()
-    ]
+    found = [Sample(rating, _looks(light, 10.5)) for rating, light in lights.items()]
     if any(rating not in lights for row in grid.cells for rating in row):
-        dot = {"ls": "", "marker": "o", "ms": 2, "color": _style.GREY, "mec": "none"}
-        found.append(Sample(NOT_APPLICABLE, (dot,)))
+        found.append(Sample(NOT_APPLICABLE, (DOT,)))
     return found

@@ -78,42 +78,38 @@ def split_number(cell: str) -> tuple[str, str] | None:
 
 def plain(table: Table) -> str:
     """Aligned text for a terminal; long cells go on in the next line."""
-    rows = [_lines(row, table.columns) for row in table.rows]
-    columns = [
-        _padded(column, [line[i] for lines in rows for line in lines], column.header)
-        for i, column in enumerate(table.columns)
-    ]
-    lines = ["  ".join(cells).rstrip() for cells in zip(*columns, strict=True)]
-    lines.insert(1, "  ".join("-" * len(cells[0]) for cells in columns))
+    columns = [_padded(column, [row[i] for row in table.rows]) for i, column in enumerate(table.columns)]
+    lines = []
+    for row in zip(*columns, strict=True):
+        blanks = [" " * len(cell[0]) for cell in row]
+        for parts in itertools.zip_longest(*row):
+            filled = (part or blank for part, blank in zip(parts, blanks, strict=True))
+            lines.append("  ".join(filled).rstrip())
+    lines.insert(1, "  ".join("-" * len(column[0][0]) for column in columns))
     body = "\n".join(lines)
     notes = "\n".join(line for note in table.footnotes for line in textwrap.wrap(note, _NOTE_WIDTH))
     return "\n\n".join(filter(None, (table.title, body, notes)))
 
 
-def _lines(row: Sequence[str], columns: Sequence[Column]) -> list[tuple[str, ...]]:
-    """The lines of text that a row takes."""
-    cells = [
-        textwrap.wrap(cell, _CELL_WIDTH) if column.align == "left" else [cell]
-        for cell, column in zip(row, columns, strict=True)
+def _padded(column: Column, cells: Sequence[str]) -> list[list[str]]:
+    """The lines of the header and of each cell, all of one width."""
+    whole, rest = _widths(cells) if column.align == "decimal" else (0, 0)
+    shown: list[list[str]] = []
+    for cell in cells:
+        parts = split_number(cell) if column.align == "decimal" else None
+        if parts:
+            shown.append([parts[0].rjust(whole) + parts[1].ljust(rest)])
+        elif column.align == "right":
+            shown.append([cell])
+        else:
+            lines = textwrap.wrap(cell, _CELL_WIDTH) or [""]
+            # what is no number begins where the numbers do
+            shown.append([line.ljust(max(whole + rest, *map(len, lines))) for line in lines])
+    width = max(len(line) for lines in (*shown, [column.header]) for line in lines)
+    return [
+        [line.ljust(width) if column.align == "left" else line.rjust(width) for line in lines]
+        for lines in ([column.header], *shown)
     ]
-    return list(itertools.zip_longest(*cells, fillvalue=""))
-
-
-def _padded(column: Column, cells: Sequence[str], header: str) -> list[str]:
-    """Header and cells in one width."""
-    shown = list(cells)
-    if column.align == "decimal":
-        whole, rest = _widths(cells)
-        parts = [split_number(cell) or ("", "") for cell in cells]
-        # what is no number begins where the numbers do
-        shown = [
-            one.rjust(whole) + two.ljust(rest) if one else cell.ljust(whole + rest)
-            for cell, (one, two) in zip(cells, parts, strict=True)
-        ]
-    width = max(map(len, (header, *shown)))
-    if column.align == "left":
-        return [text.ljust(width) for text in (header, *shown)]
-    return [text.rjust(width) for text in (header, *shown)]
 
 
 def _widths(cells: Sequence[str]) -> tuple[int, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from itertools import combinations
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -13,6 +12,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox
 
@@ -68,16 +68,32 @@ def gap(first: np.ndarray, second: np.ndarray) -> float:
     return float(widest)
 
 
-def crosses(line: Line2D, box: Bbox) -> bool:
-    """Whether a line, or a mark of it, runs through a box that lies outside the axes if the line ends there."""
-    if line.get_clip_on() and not line.axes.bbox.padded(-1).overlaps(box):
-        return False
+def strokes(line: Line2D) -> Iterator[tuple[Path, Bbox]]:
+    """What a line and its marks cover, in pixels, each with the box around it."""
     path = line.get_transform().transform_path(line.get_path())
     points = path.vertices[np.isfinite(path.vertices).all(axis=1)]
     if line.get_linestyle() not in ("None", "") and len(points) > 1:
-        return bool(path.intersects_bbox(box, filled=False))
-    half = 0.5 * line.get_markersize() * line.figure.dpi / 72
-    return any(Bbox.from_extents(*(point - half), *(point + half)).overlaps(box) for point in points)
+        yield Path(points), Bbox([points.min(axis=0), points.max(axis=0)])
+    if line.get_marker() not in ("None", None):
+        half = 0.5 * line.get_markersize() * line.figure.dpi / 72
+        for point in points:
+            box = Bbox([point - half, point + half])
+            yield Path(box.corners()[[0, 1, 3, 2, 0]]), box
+
+
+def crossed(figure: Figure, texts: list[Text], outlines: list[np.ndarray]) -> Iterator[str]:
+    """Texts with a line or mark on them, unless that is cut off at the edge of the axes before."""
+    boxes = [Bbox([outline.min(axis=0) + SLACK, outline.max(axis=0) - SLACK]) for outline in outlines]
+    mins, maxs = np.array([box.min for box in boxes]), np.array([box.max for box in boxes])
+    for line in (line for ax in figure.axes for line in ax.lines):
+        inside = np.array(
+            [not line.get_clip_on() or line.axes.bbox.padded(-1).overlaps(box) for box in boxes]
+        )
+        for path, around in strokes(line):
+            near = (mins <= around.max).all(axis=1) & (maxs >= around.min).all(axis=1)
+            for i in np.flatnonzero(near & inside):
+                if path.intersects_bbox(boxes[i], filled=False):
+                    yield f"{texts[i].get_text()!r} is crossed"
 
 
 def faults(figure: Figure, *, marks: bool) -> list[str]:
@@ -94,14 +110,13 @@ def faults(figure: Figure, *, marks: bool) -> list[str]:
         (left, bottom), (right, top) = outline.min(axis=0), outline.max(axis=0)
         if min(left, bottom) < -SLACK or right > width + SLACK or top > height + SLACK:
             found.append(f"{text.get_text()!r} leaves the figure")
-    for (a, first), (b, second) in combinations(zip(texts, outlines, strict=True), 2):
-        if gap(first, second) < -SLACK:
-            found.append(f"{a.get_text()!r} and {b.get_text()!r} overlap")
+    boxes = np.array([[*outline.min(axis=0), *outline.max(axis=0)] for outline in outlines])
+    near = (boxes[:, None, :2] < boxes[None, :, 2:]).all(axis=-1)
+    for i, j in np.argwhere(np.triu(near & near.T, 1)):
+        if gap(outlines[i], outlines[j]) < -SLACK:
+            found.append(f"{texts[i].get_text()!r} and {texts[j].get_text()!r} overlap")
     if marks:
-        lines = [line for ax in figure.axes for line in ax.lines]
-        for text, outline in zip(texts, outlines, strict=True):
-            box = Bbox([outline.min(axis=0) + SLACK, outline.max(axis=0) - SLACK])
-            found += [f"{text.get_text()!r} is crossed" for line in lines if crosses(line, box)]
+        found += crossed(figure, texts, outlines)
     return found
 
 

@@ -72,7 +72,7 @@ def curves(k):
             np.array([12.0, 36, 60]) * (1 + i / (2 * k)),
             np.array([0.9, 0.7, 0.5]) - 0.3 * i / k,
             n_total=100 + i,
-            n_at_risk=[80, 60, 20],
+            n_at_risk=[60, 30, 10],
             decimals=2,
             label=name,
         )
@@ -169,9 +169,7 @@ def flow(k, *, long):
     labels = names(k, long=long)
     value = ReportedNumber("70", "percent")
     chosen = tuple(Candidate(name, value, Group(n_total=40), 40) for name in labels)
-    excluded = tuple(
-        Exclusion(name, name if i < 8 else "duplicate", "why") for i, name in enumerate(labels)
-    )
+    excluded = tuple(Exclusion(name, name if i < 8 else "duplicate", "why") for i, name in enumerate(labels))
     question = LONG if long else "OS at 60 months"
     return lambda **room: flow_plot(Selection(question, "rule", chosen, excluded), **room)
 
@@ -277,7 +275,7 @@ def test_a_figure_may_stand_in_a_subfigure(figure, readable):
 @every_figure
 def test_the_same_figure_is_the_same_file(figure, saved):
     for suffix in ("svg", "pdf"):
-        draw = FIGURES[figure](5, long=True)
+        draw = FIGURES[figure](2, long=True)
         first, second = saved(draw(), suffix), saved(draw(), suffix)
         assert first == second
         assert len(first) > 5000
@@ -292,7 +290,7 @@ def test_global_style_neither_changes_nor_matters(figure):
         drawn.canvas.draw()
         return np.asarray(drawn.canvas.buffer_rgba()).copy()
 
-    draw = FIGURES[figure](5, long=True)
+    draw = FIGURES[figure](2, long=True)
     plain = pixels()
     wild = {
         "font.family": "serif",

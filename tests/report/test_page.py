@@ -41,7 +41,9 @@ def parsed(text):
 
 
 def test_page_escapes_and_links_its_sections():
-    text = page("A < B", paragraphs("x & y"), [Section("One & two", "<p>body</p>"), Section("Three", "<p></p>")])
+    text = page(
+        "A < B", paragraphs("x & y"), [Section("One & two", "<p>body</p>"), Section("Three", "<p></p>")]
+    )
     parser = parsed(text)
     assert "<title>A &lt; B</title>" in text
     assert "<p>x &amp; y</p>" in text
