@@ -163,7 +163,13 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     age      3
     """
     lines = [tuple(row) for row in rows]
-    columns = [[title, *column] for title, column in zip(header, zip(*lines, strict=True), strict=True) if any(column)]
+    if not lines:
+        return "  ".join(header)
+    columns = [
+        [title, *column]
+        for title, column in zip(header, zip(*lines, strict=True), strict=True)
+        if any(column)
+    ]
     aligned = []
     for column in columns:
         width = max(map(len, column))

@@ -120,3 +120,11 @@ def test_html_table_is_escaped():
     assert (
         _format.html_table(("a",), []) == "<table><thead><tr><th>a</th></tr></thead><tbody></tbody></table>"
     )
+
+
+def test_text_table():
+    shown = _format.text_table(
+        ("factor", "k", "note", "p"), [("grade", "12", "", ""), ("age", "3", "", "0.5")]
+    )
+    assert shown == "factor   k  p\ngrade   12\nage      3  0.5"
+    assert _format.text_table(("factor", "k"), []) == "factor  k"

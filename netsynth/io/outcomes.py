@@ -292,8 +292,7 @@ def read_factors(rows: TableRows, known: Known) -> list[ReportedFactor]:
         ci = rows.interval("ratio")
         pvalue = rows.qualified("p_value", "p_operator", "pvalue")
         significance = rows.word("significant", _SIGNIFICANCES, "not stated")
-        implied: Direction = "worse" if adverse and significance == "yes" else "not stated"
-        direction = rows.word("direction", _DIRECTIONS, implied)
+        direction = rows.word("direction", _DIRECTIONS, "not stated")
         group = rows.group("n_analysed")
         ratio_for, source = _stated(rows, "hr_for_level"), source_id(rows, known)
         if rows.bad or endpoint is None:

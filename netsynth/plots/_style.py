@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+import numpy as np
+
 from netsynth.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -432,12 +434,17 @@ def tick_text(value: float) -> str:
 @lru_cache(maxsize=64)
 def _outline(text: str, size: float) -> Path:
     from matplotlib.font_manager import FontProperties
+    from matplotlib.path import Path
     from matplotlib.textpath import TextPath
     from matplotlib.transforms import Affine2D
 
-    path = TextPath((0, 0), text, size=size, prop=FontProperties(family=FONT, weight="bold"))
-    box = path.get_extents()
-    return path.transformed(Affine2D().translate(-0.5 * (box.x0 + box.x1), -0.5 * (box.y0 + box.y1)))
+    letters = TextPath((0, 0), text, size=size, prop=FontProperties(family=FONT, weight="bold"))
+    corners, codes = letters.vertices.copy(), letters.codes
+    ends = codes == Path.CLOSEPOLY  # these vertices stand for nothing, but would count for the size of a mark
+    corners[ends] = corners[np.flatnonzero(ends) - 1]
+    centre = 0.5 * (corners.min(axis=0) + corners.max(axis=0))
+    # lines that are quite upright or level would be moved to whole pixels, where thin ones vanish
+    return Path(corners, codes).transformed(Affine2D().translate(*-centre).rotate_deg(0.2))
 
 
 def sign(text: str, color: str, *, size: float = FONT_SIZE) -> Look:

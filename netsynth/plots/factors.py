@@ -296,8 +296,9 @@ def _looks(direction: Direction, color: str, significance: Significance, size: f
     if direction == "not stated":
         glyph = "white" if significance == "yes" else color
         return {**shape, "marker": "o"}, {**_style.sign("?", glyph, size=0.9 * size), "zorder": 4}
-    marker: object = {"worse": "^", "better": "v"}.get(direction) or _bow_tie()
-    return ({**shape, "marker": marker},)
+    if direction == "none":
+        return ({**shape, "marker": _bow_tie(), "ms": 1.25 * size},)  # flat, so as large as the triangles
+    return ({**shape, "marker": "^" if direction == "worse" else "v"},)
 
 
 @cache
@@ -305,7 +306,7 @@ def _bow_tie() -> Path:
     """Two triangles that point left and right."""
     from matplotlib.path import Path
 
-    one = [(-1.0, 0.0), (-0.12, 0.75), (-0.12, -0.75), (-1.0, 0.0)]
+    one = [(-1.0, 0.0), (-0.2, 0.7), (-0.2, -0.7), (-1.0, 0.0)]
     codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
     return Path([*one, *((-x, y) for x, y in one)], codes * 2)
 

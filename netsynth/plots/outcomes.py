@@ -92,8 +92,9 @@ def outcome_plot(
         plot_width, _ = _style.make_room(ax, left=width_left, right=width_right, foot=foot, least=least)
         ax.set_ylim(n - 0.3, -1.5)
         ax.set_yticks([])
-        values = [value for row in marks for value, _ in row]
-        ax.set_xlim(0, 100 if unit == "percent" else 1.05 * max([*values, 1.0]))
+        drawn = [value for row in marks for value, _ in row]
+        drawn += [value for row, found in rows for value in (found.median, found.upper, row.published)]
+        ax.set_xlim(0, 100 if unit == "percent" else 1.05 * max(filter(math.isfinite, drawn), default=1.0))
         _style.frame(ax)
         _style.set_ticks(ax, _style.even_ticks(*ax.get_xlim()), _style.tick_text, plot_width)
         _style.axis_label(ax, ["Percent" if unit == "percent" else "Months"])
@@ -119,10 +120,10 @@ def _published(row: OutcomeRow) -> str:
 
 
 def _marks(found: MedianRange) -> list[tuple[float, Look]]:
-    """Place and look of each study: an open-ended value points to where it may lie."""
+    """Place and look of each study: an open-ended value points to where it may lie; one study is its median."""
     marks: list[tuple[float, Look]] = []
     for low, high, qualifier in zip(found.value_lower, found.value_upper, found.qualifier, strict=True):
-        if low == high:
+        if low == high and found.pooled:
             marks.append((float(low), STUDY))
         elif qualifier.startswith((">", "≥")):
             marks.append((float(low), ABOVE))

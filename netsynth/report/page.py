@@ -29,12 +29,13 @@ figure { margin: 1rem 0; } figure svg { max-width: 100%; height: auto; }
 figcaption, .notes { font: 13px/1.45 Helvetica, Arial, sans-serif; color: #333; }
 .warning { border-left: 3px solid #b45f06; padding-left: .8rem; }
 a { color: #0b4f8a; }
-@page { size: A4; margin: 15mm; }
+@page { size: A4 landscape; margin: 12mm; }
 @media print {
   body { font-size: 10.5pt; max-width: none; margin: 0; padding: 0; }
   nav { display: none; }
   h2 { break-after: avoid; } figure, tr { break-inside: avoid; } thead { display: table-header-group; }
-  table { font-size: 7.5pt; } .wide { overflow: visible; } figure svg { max-height: 240mm; }
+  .wide { overflow: visible; } table { font-size: 6.5pt; width: 100%; }
+  th, td { padding: .1rem .35rem .1rem 0; } figure svg { max-height: 165mm; }
   tbody tr:nth-child(even) { background: none; }
 }
 """

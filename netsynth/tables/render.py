@@ -98,7 +98,7 @@ def _padded(column: Column, cells: Sequence[str]) -> list[list[str]]:
     for cell in cells:
         parts = split_number(cell) if column.align == "decimal" else None
         if parts:
-            shown.append([parts[0].rjust(whole) + parts[1].ljust(rest)])
+            shown.append([parts[0] + parts[1].ljust(rest)])
         elif column.align == "right":
             shown.append([cell])
         else:

@@ -40,7 +40,7 @@ def drawn_texts(figure: Figure) -> list[Text]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Text, "draw", draw)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
     return found
 
 

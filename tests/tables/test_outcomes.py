@@ -71,7 +71,7 @@ def review():
             ReportedTime("Mayo", find_endpoint("RFS"), "median", ReportedNumber("31.3")),
         ],
         proportions=[
-            ReportedProportion("Chen", "symptom_relief", 12, 17, percent("70.6")),
+            ReportedProportion("Chen", "symptom_relief", 12, 17, percent("70.6"), Group(n_total=38)),
             ReportedProportion("Chen", "mortality", 0, 15),
             ReportedProportion("Nave", "symptom_relief", share=percent("69"), definition="complete"),
             ReportedProportion(
