@@ -31,10 +31,10 @@ def main(folder: str | Path = "build/nethm") -> None:
     kept = summarize_outcomes(review, sets=["core"], overlap="keep")
     print(f"\nWith overlapping cohorts kept apart: {kept.row('symptom_relief')}")
     print("\nPrognostic factors that three or more studies report (all are in the tables)\n")
-    factors = analysis.factors
-    for factor, line in zip(factors.factors, factors.narrative().splitlines(), strict=True):
-        if factors.row(factor).k >= 3:
-            print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
+    if factors := analysis.factors:
+        for factor, line in zip(factors.factors, factors.narrative().splitlines(), strict=True):
+            if factors.row(factor).k >= 3:
+                print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
 
     report = write_report(analysis, folder)
     print(

@@ -340,7 +340,7 @@ def _one_each(records, *names):
 
 
 @st.composite
-def reviews(draw, max_studies=4, max_records=3):
+def reviews(draw, max_studies=4, max_records=2):
     """A whole review; studies may share patients and medians may contradict percentages."""
     ids = draw(st.lists(words(), min_size=1, max_size=max_studies, unique=True))
     read = draw(st.lists(sources(), max_size=2, unique_by=lambda source: source.id))

@@ -126,5 +126,5 @@ def test_text_table():
     shown = _format.text_table(
         ("factor", "k", "note", "p"), [("grade", "12", "", ""), ("age", "3", "", "0.5")]
     )
-    assert shown == "factor   k  p\ngrade   12\nage      3  0.5"
+    assert shown == "factor   k    p\ngrade   12\nage      3  0.5"
     assert _format.text_table(("factor", "k"), []) == "factor  k"

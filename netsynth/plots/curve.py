@@ -289,17 +289,22 @@ def _bounds(ax: Axes, curve: SurvivalCurve, color: str, alpha: float, stop: floa
 
 
 def _known_interval(curve: SurvivalCurve, level: float) -> FloatArray:
-    """Confidence limits in percent, shape (2, m), nan where the standard error is imputed."""
+    """Confidence limits in percent, shape (2, m): printed ones as they are; nan where a standard error is imputed."""
     frame = curve.summary_frame(level)
-    limits = 100 * frame[["ci_lower", "ci_upper"]].to_numpy(dtype=np.float64).T
+    limits = frame[["ci_lower", "ci_upper"]].to_numpy(dtype=np.float64).T
+    printed = np.stack([curve.printed_lower, curve.printed_upper])
+    if level == curve.printed_level:
+        limits = np.where(np.isfinite(printed), printed, limits)
     known = np.array([source not in ("", "imputed") for source in curve.se_source])
-    return np.where(known, limits, math.nan)
+    return np.where(known, 100 * limits, math.nan)
 
 
 def _points(ax: Axes, curve: SurvivalCurve, i: int, level: float | None) -> None:
     time, survival = curve.landmark_months, 100 * curve.landmark_survival
     if level is not None:
         for at, low, high in zip(time, *_known_interval(curve, level), strict=True):
+            if math.isnan(low):
+                continue
             ax.plot([at, at], [low, high], color=COLOURS[i], lw=0.9, clip_on=False, zorder=4)
     ax.plot(time, survival, clip_on=False, zorder=5, **_mark(i))
 

@@ -17,6 +17,7 @@ from netsynth.proportions import pool_outcome
 from netsynth.quality import score_reporting
 from netsynth.reconstruct import reconstruct_survival
 from netsynth.results.curve import SurvivalCurve
+from netsynth.results.evidence import ANY_ENDPOINT, FactorRow
 from netsynth.results.outcomes import OutcomeRow, OutcomeSummary
 from netsynth.results.pooled import PooledEffect
 from netsynth.results.prognostic import FactorSummary
@@ -53,8 +54,8 @@ class ReviewAnalysis:
         The headline endpoint pooled at its landmarks, in months, over all evidence sets.
     endpoint : str
         The headline endpoint.
-    factors : FactorSummary
-        Prognostic factors.
+    factors : FactorSummary or None
+        Prognostic factors; None when the review holds no result of one.
     reporting : ReportingCompleteness
         What the studies report.
     warnings : tuple of Caution
@@ -69,7 +70,7 @@ class ReviewAnalysis:
     curves: tuple[SurvivalCurve, ...]
     landmarks: Mapping[float, PooledEffect]
     endpoint: str
-    factors: FactorSummary
+    factors: FactorSummary | None
     reporting: ReportingCompleteness
     warnings: tuple[Caution, ...]
 
@@ -80,17 +81,13 @@ class ReviewAnalysis:
         pooled = [_pooled_clause(row, effect) for row, effect in self.pooled]
         if pooled:
             parts.append(f"Pooled with random effects, {_format.listing(pooled)}.")
-        named = [clause for factor in self.factors.factors if (clause := self._factor_clause(factor))]
+        rows = [row for row in self.factors.rows if row.endpoint == ANY_ENDPOINT] if self.factors else []
+        named = [clause for row in rows if (clause := _factor_clause(row))]
         if named:
-            parts.append(f"By direction of effect, {_format.listing(named)}.")
+            parts.append(
+                f"Over all studies whose direction is known, the outcome was worse in {_format.listing(named)}."
+            )
         return " ".join(parts)
-
-    def _factor_clause(self, factor: str) -> str:
-        row = self.factors.row(factor)
-        count = row.directions
-        if count.n_directed < LEAST_NAMED or not row.levels or count.n_worse <= count.n_better:
-            return ""
-        return f"{factor} ({row.levels}) went with worse outcome in {count.n_worse} of {count.n_directed} studies"
 
 
 def analyse_review(
@@ -134,9 +131,10 @@ def analyse_review(
             for reported in review.survival
             if reported.endpoint == headline and reported.group.role in roles and len(reported.timed) > 1
         )
-        factors = summarize_factors(review, overlap=overlap)
+        studied = any(result.analysis != "pooled" for result in review.factors)
+        factors = summarize_factors(review, overlap=overlap) if studied else None
         reporting = score_reporting(review)
-    told = [review.warnings, outcomes.warnings, every.warnings, factors.warnings]
+    told = [review.warnings, outcomes.warnings, every.warnings, factors.warnings if factors else ()]
     told += [effect.warnings for _, effect in pooled] + [curve.warnings for curve in curves]
     return ReviewAnalysis(
         review,
@@ -184,3 +182,10 @@ def _pooled_clause(row: OutcomeRow, effect: PooledEffect) -> str:
     low, high = effect.natural_interval()
     limits = _format.span(_format.number(100 * low, 0), _format.number(100 * high, 0), "%")
     return f"{row.label} was {100 * effect.natural:.0f}% (95% CI, {limits}; k = {effect.k})"
+
+
+def _factor_clause(row: FactorRow) -> str:
+    count = row.directions
+    if count.n_directed < LEAST_NAMED or not row.levels or count.n_worse <= count.n_better:
+        return ""
+    return f"{count.n_worse} of {count.n_directed} for {row.factor} ({row.levels})"

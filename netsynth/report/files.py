@@ -70,7 +70,7 @@ def _tables(analysis: ReviewAnalysis) -> Iterator[tuple[str, Table]]:
         yield "summary_all", tables.summary_table(analysis.all_outcomes.only(2))
     if analysis.pooled:
         yield "pooled", tables.pooled_table({row.label: effect for row, effect in analysis.pooled})
-    if analysis.factors.rows:
+    if analysis.factors is not None:
         yield "factors", tables.factor_table(analysis.factors)
         yield "factor_names", tables.mapping_table(analysis.factors)
     yield "reporting", tables.reporting_table(analysis.reporting)
@@ -113,7 +113,7 @@ def _figures(analysis: ReviewAnalysis) -> Iterator[tuple[str, Figure, str]]:
             _figure(curve_plot(analysis.curves, pooled=analysis.landmarks or None)),
             caption + note,
         )
-    if analysis.factors.rows:
+    if analysis.factors is not None:
         yield (
             "factors",
             _figure(analysis.factors.plot()),
@@ -144,7 +144,7 @@ def _write_figures(analysis: ReviewAnalysis, folder: Path) -> dict[str, str]:
     for name, figure, caption in _figures(analysis):
         with style():
             for suffix, metadata in (("svg", {"Date": None}), ("pdf", {"CreationDate": None})):
-                figure.savefig(folder / f"{name}.{suffix}", bbox_inches="tight", metadata=metadata)
+                figure.savefig(folder / f"{name}.{suffix}", metadata=metadata)
         svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
         inline[name] = inline_svg(svg, caption, name=name)
         plt.close(figure)

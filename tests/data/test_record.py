@@ -54,7 +54,7 @@ STRATEGIES = {
     Review: records.reviews(),
 }
 CLASSES = pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
-lean = settings(max_examples=12)
+lean = settings(max_examples=10)
 doubtful = pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
 
 

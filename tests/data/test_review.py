@@ -23,7 +23,7 @@ from netsynth.errors import Caution, InconsistentReportWarning, InvalidInputErro
 OS, PFS = find_endpoint("OS"), find_endpoint("PFS")
 ARM, SUBGROUP = Group("resected", "arm", 40), Group("curative", "subgroup", 10)
 doubtful = pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
-lean = settings(max_examples=15)
+lean = settings(max_examples=10)
 
 
 def survival(study, percent, years=(5,), group=None, endpoint="OS"):

@@ -10,6 +10,9 @@ from netsynth.errors import InvalidInputError
 from netsynth.plots import forest_plot
 from netsynth.pool import pool_effects
 
+#: Pooling few studies warns, as it should; a plot has nothing to add.
+pytestmark = pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+
 STUDIES = ["Adams 2001", "Brown 2005", "Chen 2010", "Dow 2015"]
 LOG_HR = np.array([-0.51, -0.12, -0.33, 0.4])
 SE = np.array([0.18, 0.10, 0.15, 0.3])
@@ -107,7 +110,7 @@ def test_probabilities_are_percent():
 def test_hazard_ratios_are_on_a_log_axis_with_a_line_at_one(pooled):
     ax = forest_plot(pooled)
     assert ax.get_xscale() == "log"
-    assert any(line.get_xdata() == [1.0, 1.0] for line in lines(ax))
+    assert any(list(line.get_xdata()) == [1.0, 1.0] for line in lines(ax))
     assert 1.0 in ax.get_xticks()
 
 
