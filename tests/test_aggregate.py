@@ -616,5 +616,7 @@ def test_units_of_one_kind_are_converted_to_the_declared_unit():
     result = median_range(values, unit="month", study=["a", "b", "c"])
     assert str(result) == "115.2 months (range, 81–>132 months; k = 3, 1 open-ended)"
     assert result.rounding_interval == pytest.approx((114.6, 115.8))
-    shares = median_range([ReportedNumber("0.83", "probability"), ReportedNumber("70", "percent"), 60], unit="percent")
+    shares = median_range(
+        [ReportedNumber("0.83", "probability"), ReportedNumber("70", "percent"), 60], unit="percent"
+    )
     assert (shares.median, shares.upper) == pytest.approx((70, 83))

@@ -120,7 +120,8 @@ def test_overlap_in_words_names_ids(folder):
         'que_1995,"probably within sarmiento_2003 and the mayo_2010b series"\n'
         "sarmiento_2003,as que_1995; see also que_1995 and Smith 2011\n"
         "mayo_2010,sarmiento_2003 but not mayo_2010 itself\n"
-        "Smith 2011,none\n"
+        'Smith 2011,"none, unlike Smith 2011b, Smith 201"\n'
+        "2011,Smith 2011\n"
     )
     review = read_review(folder(studies=studies))
     assert [study.overlap for study in review.studies] == [
@@ -128,6 +129,7 @@ def test_overlap_in_words_names_ids(folder):
         ("que_1995", "Smith 2011"),
         ("sarmiento_2003",),
         (),
+        ("Smith 2011",),
     ]
     assert review.studies[0].overlap_note == "probably within sarmiento_2003 and the mayo_2010b series"
 
@@ -444,6 +446,13 @@ def test_a_byte_is_found_far_into_a_file(folder):
     data = good.encode() + "é".encode()[:1] + b"\n"
     ((_, row, _, found, _),) = problems(folder(survival=data))
     assert (row, found) == (None, f"byte 0xc3 at position {len(good.encode())}, which is no UTF-8")
+
+
+def test_a_byte_is_found_where_two_chunks_meet(folder):
+    """The first byte of a character ends a chunk of the search, and what follows does not complete it."""
+    data = (HEADER + ROW + "x" * 65536).encode()[: 65536 - 1] + b"\xc3(" + b"x" * 10
+    ((_, _, _, found, _),) = problems(folder(survival=data))
+    assert found == "byte 0xc3 at position 65535, which is no UTF-8"
 
 
 def test_a_header_alone_is_a_table_without_rows(folder):
