@@ -29,7 +29,7 @@ FLAGS: Final = {
     **dict.fromkeys(("no", "false", "n", "0"), False),
 }
 SIGNS: Final[Mapping[str, Qualifier]] = {
-    **{sign: sign for sign in QUALIFIERS},
+    **{fold(sign) or sign: sign for sign in QUALIFIERS},
     "≤": "<=",
     "≥": ">=",
     "nr": "not reached",
@@ -112,7 +112,7 @@ class TableRows:
                 continue
             self._cells = {**absent, **dict(zip(ours, row, strict=True))}
             if header.extra:
-                self.extra = tuple([(name, row[i]) for name, i in header.extra if row[i]])
+                self.extra = tuple([(name, str(row[i])) for name, i in header.extra if row[i]])
             for i in header.unnamed:
                 if row[i].strip():
                     self.complain(

@@ -124,7 +124,7 @@ def factor_plot(summary: FactorSummary, *, ax: Axes | None = None, min_studies: 
     >>> from netsynth.prognostic import summarize_factors
     >>> ax = factor_plot(summarize_factors(load_nethm()), min_studies=3)
     >>> [label.get_text() for label in ax.texts if label.get_text().startswith("extrahepatic")]
-    ['extrahepatic disease']
+    ['extrahepatic disease (present vs absent)']
     """
     least_k = _validate.count(min_studies, "min_studies", minimum=1)
     rows = [row for row in summary.rows if summary.row(row.factor).k >= least_k]

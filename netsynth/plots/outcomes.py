@@ -66,8 +66,8 @@ def outcome_plot(
     >>> from netsynth.datasets import load_nethm
     >>> from netsynth.outcomes import summarize_outcomes
     >>> ax = outcome_plot(summarize_outcomes(load_nethm(), sets=["core"]))
-    >>> ax.get_xlabel(), ax.get_xlim()
-    ('Percent', (0.0, 100.0))
+    >>> ax.get_xlabel(), [float(end) for end in ax.get_xlim()]
+    ('Percent', [0.0, 100.0])
     """
     _validate.choice(unit, "unit", ("percent", "month"))
     rows = [(row, row.summary) for row in summary.rows if row.unit == unit and row.summary is not None]

@@ -3,6 +3,8 @@
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netsynth.data.endpoint import ENDPOINTS, Endpoint
 from netsynth.data.number import ReportedNumber
@@ -15,6 +17,7 @@ from netsynth.errors import (
     UnusableDataWarning,
 )
 from netsynth.io import read_review
+from netsynth.io.layout import TABLES
 
 STUDIES = "study_id,n_patients\na,100\nb,50\n"
 HEADER = "study_id,endpoint,statistic,time_value,time_unit,value,value_unit\n"
@@ -119,8 +122,8 @@ def test_overlap_in_words_names_ids(folder):
         "study_id,overlap\n"
         'que_1995,"probably within sarmiento_2003 and the mayo_2010b series"\n'
         "sarmiento_2003,as que_1995; see also que_1995 and Smith 2011\n"
-        "mayo_2010,sarmiento_2003 but not mayo_2010 itself\n"
-        'Smith 2011,"none, unlike Smith 2011b, Smith 201"\n'
+        "mayo_2010,sarmiento_2003 but not mayo_2010 itself nor Smith 2011b\n"
+        'Smith 2011,"none, unlike Smith 201"\n'
         "2011,Smith 2011\n"
     )
     review = read_review(folder(studies=studies))
@@ -164,6 +167,7 @@ def test_spreadsheet_guards_come_off_and_formulas_in_text_stay(folder):
     ("row", "expected"),
     [
         ("not reached,,month", "not reached"),
+        ("Not_Reached,,month", "not reached"),
         (",NR,month", "not reached"),
         (">,96,month", ">96 months"),
         (",>96,month", ">96 months"),
@@ -573,3 +577,56 @@ def test_the_list_of_problems_is_capped_and_counted(folder):
         read_review(folder(survival=HEADER + "".join(rows)))
     assert (error.value.n_problems, len(error.value.problems)) == (1234, 1000)
     assert str(error.value).endswith("... and 1184 more")
+
+
+# -- whatever stands in a file -------------------------------------------------------------------------------
+
+ODD = [
+    "",
+    " ",
+    "a",
+    "5",
+    "-1",
+    "1e99",
+    "9" * 400,
+    "70,5",
+    "=1",
+    "'",
+    '"',
+    "NR",
+    "%",
+    "not stated",
+    "yes",
+    ";",
+    "\u0663",
+]
+
+
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+@pytest.mark.parametrize("table", TABLES)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_any_cells_are_read_or_refused_with_a_place(table, data):
+    cell = st.sampled_from(ODD) | st.text(max_size=5)
+    names = [column.name for column in TABLES[table].columns]
+    row = st.fixed_dictionaries({name: cell for name in names})
+    rows = data.draw(st.lists(row, min_size=1, max_size=3))
+    tables = {"studies": [{"study_id": "a"}], "sources": [{"source_id": "a"}], table: rows}
+    try:
+        review = read_review(tables, percent_unit="percent")
+    except ReadError as error:
+        assert {problem.file for problem in error.problems} <= {"studies", table}
+    else:
+        assert review.studies
+
+
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+@settings(max_examples=50)
+@given(content=st.binary(max_size=40), after=st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, content, after):
+    folder = tmp_path_factory.mktemp("review")
+    (folder / "studies.csv").write_bytes(content)
+    (folder / "sources.csv").write_bytes(b"source_id,title\n" + after)
+    with pytest.raises(ReadError) as error:
+        read_review(folder)
+    assert error.value.problems[0].file in ("studies.csv", "sources.csv")
