@@ -609,15 +609,16 @@ ODD = [
 def test_any_cells_are_read_or_refused_with_a_place(table, data):
     cell = st.sampled_from(ODD) | st.text(max_size=5)
     names = [column.name for column in TABLES[table].columns]
-    row = st.fixed_dictionaries({name: cell for name in names})
+    row = st.fixed_dictionaries(dict.fromkeys(names, cell))
     rows = data.draw(st.lists(row, min_size=1, max_size=3))
     tables = {"studies": [{"study_id": "a"}], "sources": [{"source_id": "a"}], table: rows}
     try:
-        review = read_review(tables, percent_unit="percent")
+        read_review(tables, percent_unit="percent")
     except ReadError as error:
-        assert {problem.file for problem in error.problems} <= {"studies", table}
+        places = {problem.file for problem in error.problems}
     else:
-        assert review.studies
+        places = set()
+    assert places <= {"studies", table}
 
 
 @pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")

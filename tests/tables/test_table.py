@@ -11,6 +11,7 @@ import pytest
 import strategies as records
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from netsynth.errors import InvalidInputError
 from netsynth.tables import Column, Table
@@ -225,8 +226,7 @@ def test_markdown_comes_back(table):
 
 @given(tables())
 def test_markdown_as_a_parser_of_its_own_reads_it(table):
-    markdown_it = pytest.importorskip("markdown_it")
-    parser = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     tokens = parser.parse(table.to_markdown())
     inline = [tokens[i + 1] for i, token in enumerate(tokens) if token.type in ("th_open", "td_open")]
     cells = ["".join(child.content for child in token.children) for token in inline]
