@@ -79,7 +79,6 @@ def summarize_outcomes(
       5-year OS: 71% (range, 47–73%; k = 3)
     """
     _validate.count(min_studies, "min_studies", minimum=1)
-    rule = {"sets": sets, "roles": roles, "overlap": overlap}
     rows: list[OutcomeRow] = []
     chosen = _endpoints(review, endpoints)
     targets = {(t.outcome, None if t.time is None else round(t.time.months, 9)): t for t in review.targets}
@@ -87,16 +86,16 @@ def summarize_outcomes(
         targeted = {time for code, time in targets if code == endpoint.code and time is not None}
         times = landmarks_months or sorted({*review.landmarks(endpoint), *targeted})
         for time in times:
-            selection = review.select_survival(endpoint, time, **rule)  # type: ignore[arg-type]
+            selection = review.select_survival(endpoint, time, sets=sets, roles=roles, overlap=overlap)
             target = targets.get((endpoint.code, round(time, 9)))
             rows.append(_row("percentage", endpoint.code, endpoint.name, time, selection, target))
     for endpoint in chosen:
-        selection = review.select_times(endpoint, **rule)  # type: ignore[arg-type]
+        selection = review.select_times(endpoint, sets=sets, roles=roles, overlap=overlap)
         target = targets.get((endpoint.code, None))
         rows.append(_row("time", endpoint.code, endpoint.name, math.nan, selection, target))
     reported = list(dict.fromkeys(record.outcome for record in review.proportions))
     for outcome in reported if proportions is None else proportions:
-        selection = review.select_proportions(outcome, **rule)  # type: ignore[arg-type]
+        selection = review.select_proportions(outcome, sets=sets, roles=roles, overlap=overlap)
         rows.append(
             _row(
                 "proportion",

@@ -131,6 +131,12 @@ def readable() -> Callable[..., None]:
 
 
 @pytest.fixture
+def drawn() -> Callable[[Figure], list[Text]]:
+    """The texts that reach the canvas."""
+    return drawn_texts
+
+
+@pytest.fixture
 def saved() -> Callable[[Axes, str], bytes]:
     """The file that a figure makes, without its date."""
     from netsynth.plots import style

@@ -2,6 +2,7 @@
 
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
@@ -74,6 +75,14 @@ def test_the_diamond_is_the_interval_and_the_bar_the_prediction(pooled):
     assert [bar[:, 0].min(), bar[:, 0].max()] == pytest.approx(
         [max(prediction.lower, low), min(prediction.upper, high)]
     )
+
+
+def test_whiskers_are_of_the_level_asked_for(pooled):
+    ax = forest_plot(pooled, level=0.8)
+    z = stats.norm.isf(0.1)
+    (whisker,) = lines(ax, y=1.0)
+    assert whisker.get_xdata() == pytest.approx(np.exp(LOG_HR[1] + np.array([-z, z]) * SE[1]))
+    assert "HR [80% CI]" in texts(ax)
 
 
 def test_the_table_says_what_is_drawn(pooled):
@@ -180,6 +189,16 @@ def test_the_note_gives_the_heterogeneity(pooled):
     p = stats.chi2.sf(q, 3)
     note = " ".join(texts(forest_plot(pooled))).replace("\u00a0", " ")
     assert f"I² = {100 * (q - 3) / q:.0f}%; Q = {q:.2f} on 3 df, p = {p:.3f}" in note
+
+
+def test_a_number_of_the_note_stays_on_the_line_of_its_name(pooled):
+    for width in np.linspace(4.2, 6, 10):
+        ax = plt.figure(figsize=(width, 3)).add_subplot((0, 0, 1, 1))
+        note = [text for text in texts(forest_plot(pooled, ax=ax)) if "=" in text or "mean" in text]
+        assert len(note) > 1
+        assert not any(
+            line.startswith(tuple("=<>0123456789")) or line.endswith(tuple("=<>")) for line in note
+        )
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.9, 1.12), (0.5, 2.0), (0.05, 30.0), (1e-9, 1e9), (0.3, 0.31)])

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.lines import TICKDOWN
 
 from netsynth.data.endpoint import find_endpoint
 from netsynth.data.factor import ReportedFactor
@@ -221,9 +222,10 @@ def test_forests_of_all_sizes_are_readable(options, readable):
 
 
 @every_figure
-def test_a_figure_of_the_size_asked_for_is_readable(figure, readable):
-    """The error says which size would do, and that is true."""
-    draw = FIGURES[figure](5, long=False)
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+def test_a_figure_of_the_size_asked_for_is_readable(figure, long, readable):
+    """The error says which size would do, and that is true; a little more does as well."""
+    draw = FIGURES[figure](5, long=long)
     small = plt.figure(figsize=(1, 0.8)).add_axes((0, 0, 1, 1))
     with pytest.raises(InvalidInputError) as error:
         draw(ax=small)
@@ -247,6 +249,8 @@ def test_a_figure_of_the_size_asked_for_is_readable(figure, readable):
         else:
             break
     readable(ax, marks=not has_signs(figure))
+    larger = plt.figure(figsize=(width + 1, height + 1), dpi=150).add_axes((0, 0, 1, 1))
+    readable(draw(ax=larger), marks=not has_signs(figure))
 
 
 @every_figure
@@ -308,6 +312,24 @@ def test_global_style_neither_changes_nor_matters(figure):
         styled = pixels()
         assert dict(mpl.rcParams) == before
     np.testing.assert_array_equal(styled, plain)
+
+
+@every_figure
+def test_given_axes_get_our_look(figure, drawn):
+    """Also those that were made under another style."""
+    with mpl.style.context(["ggplot", {"font.family": "serif", "font.size": 20, "xtick.direction": "in"}]):
+        ax = plt.figure(figsize=(12, 8)).add_subplot()
+        FIGURES[figure](2, long=False)(ax=ax)
+        texts = drawn(ax.figure)
+    assert {tuple(text.get_fontfamily()) for text in texts} == {("DejaVu Sans",)}
+    assert {text.get_fontsize() for text in texts} <= {7.0, 7.5}
+    assert not any(text.get_parse_math() for text in texts)
+    if ax.axison:
+        ticks = ax.xaxis.get_major_ticks()
+        assert {(tick.tick1line.get_marker(), tick.tick1line.get_markeredgewidth()) for tick in ticks} <= {
+            (TICKDOWN, 0.7)
+        }
+        assert not any(line.get_visible() for line in ax.get_xgridlines())
 
 
 @every_figure
