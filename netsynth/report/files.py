@@ -111,7 +111,7 @@ def _figures(analysis: ReviewAnalysis) -> Iterator[tuple[str, Figure, str]]:
         note = "; on top the pooled landmarks of all evidence sets." if analysis.landmarks else "."
         yield (
             "curves",
-            _figure(curve_plot(analysis.curves, pooled=analysis.landmarks or None)),
+            _figure(curve_plot(analysis.curves, pooled=analysis.landmarks or None, bounds=True)),
             caption + note,
         )
     if analysis.factors is not None:

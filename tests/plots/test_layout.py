@@ -323,7 +323,6 @@ def test_given_axes_get_our_look(figure, drawn):
         texts = drawn(ax.figure)
     assert {tuple(text.get_fontfamily()) for text in texts} == {("DejaVu Sans",)}
     assert {text.get_fontsize() for text in texts} <= {7.0, 7.5}
-    assert not any(text.get_parse_math() for text in texts)
     if ax.axison:
         ticks = ax.xaxis.get_major_ticks()
         assert {(tick.tick1line.get_marker(), tick.tick1line.get_markeredgewidth()) for tick in ticks} <= {
