@@ -2,6 +2,7 @@
 
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -138,6 +139,18 @@ def test_headings_stand_over_their_items(reporting):
     slanting = [text for text in ax.texts if text.get_rotation() == 45]
     assert [text.get_text() for text in slanting] == list(ITEMS)
     assert [text.get_position()[0] for text in slanting] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("width", [4.7, 5.2, 6])
+def test_a_long_heading_in_the_middle_stays_inside(width, readable):
+    items = (
+        *"abcd",
+        "an item of so many words that its heading reaches far beyond the last of them",
+        *"efgh",
+    )
+    grid = ReportingCompleteness(items, items, (StudyReporting("Adams", "Adams", ("here",) * 9),))
+    ax = plt.figure(figsize=(width, 5)).add_axes((0, 0, 1, 1))
+    readable(traffic_light_plot(grid, ax=ax), marks=False)
 
 
 def test_nobody_rated():
