@@ -12,7 +12,8 @@ from netsynth import _format, _validate
 from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
 from netsynth.plots import _style
-from netsynth.plots._style import LINE, Key, Look, Sample
+from netsynth.plots._key import Key, Sample
+from netsynth.plots._style import LINE, Look
 from netsynth.results.curve import SurvivalCurve
 from netsynth.results.pooled import PooledEffect
 
@@ -152,7 +153,9 @@ def curve_plot(
         width, height = _style.make_room(ax, left=width_left, right=right, head=head, foot=foot, least=least)
         _axes(ax, span, "\n".join(y_lines), width)
         for i, curve in enumerate(shown):
-            _curve(ax, curve, colours[i], span.stop, thin=not is_few, shaded=shaded)
+            if shaded:
+                _bounds(ax, curve, colours[i], span.stop, max(0.03, min(0.18, 0.8 / len(shown))))
+            _curve(ax, curve, colours[i], span.stop, thin=not is_few)
             if is_few:
                 _points(ax, curve, i, level if is_one else None)
         if is_one:
@@ -258,11 +261,9 @@ def _axes(ax: Axes, span: _Span, y_label: str, width: float) -> None:
     ax.yaxis.label.set_parse_math(False)
 
 
-def _curve(ax: Axes, curve: SurvivalCurve, color: str, stop: float, *, thin: bool, shaded: bool) -> None:
+def _curve(ax: Axes, curve: SurvivalCurve, color: str, stop: float, *, thin: bool) -> None:
     last = curve.last_months
     times = np.union1d(np.linspace(0.0, last, 201), curve.landmark_months[curve.landmark_months <= last])
-    if shaded:
-        _bounds(ax, curve, color, 0.04 if thin else 0.18, stop)
     style: Look = {"color": color, "lw": 0.8 if thin else 1.4, "zorder": 3, "clip_on": False}
     ax.plot(times, 100 * curve.survival(times), solid_capstyle="butt", **style)
     if curve.tail is not None:
@@ -270,7 +271,7 @@ def _curve(ax: Axes, curve: SurvivalCurve, color: str, stop: float, *, thin: boo
         ax.plot(times, 100 * curve.survival(times), ls=(0, (2, 1.2)), **style)
 
 
-def _bounds(ax: Axes, curve: SurvivalCurve, color: str, alpha: float, stop: float) -> None:
+def _bounds(ax: Axes, curve: SurvivalCurve, color: str, stop: float, alpha: float) -> None:
     """Steps between the times at which the report says something; after the last, what it cannot exclude."""
     end = stop if curve.tail is not None else curve.last_months
     inside = curve.envelope.time[(curve.envelope.time > 0) & (curve.envelope.time < end)]

@@ -13,7 +13,8 @@ from netsynth import _format, _validate
 from netsynth.data.factor import Direction, Significance
 from netsynth.errors import InvalidInputError
 from netsynth.plots import _style
-from netsynth.plots._style import GAP, LINE, Column, Key, Look, Sample
+from netsynth.plots._key import Key, Sample
+from netsynth.plots._style import GAP, LINE, Column, Look
 from netsynth.results.evidence import ANY_ENDPOINT, STRATA, FactorEvidence, FactorRow, Stratum
 from netsynth.results.prognostic import FactorSummary
 
@@ -28,9 +29,10 @@ HEIGHT: Final = 0.155  # inches from one row to the next
 LEAST: Final = (0.85, 0.93)  # of these, below which marks and lines touch
 PER_LINE: Final = (12, 10, 8, 7, 6)  # marks on a line of one direction, as many as there is room for
 MOST: Final = 21  # steps for all directions together
-NAME: Final = 2.4  # inches after which the name of a factor with its levels goes on in another line
-ENDPOINT: Final = 0.95
-NARROW: Final = 0.09  # inches between columns of counts
+PAGE: Final = 8.0  # inches of width beyond which names are wrapped further
+NAME: Final = (2.0, 3.2)  # inches after which the name of a factor with its levels goes on in another line
+ENDPOINT: Final = 1.0
+NARROW: Final = 0.08  # inches between columns of counts
 ABOVE: Final = 1.5  # rows above the first: the headings
 NOTE: Final = (
     "A mark is a study. Neither directions nor counts of significant results tell the size of an effect."
@@ -134,12 +136,16 @@ def factor_plot(summary: FactorSummary, *, ax: Axes | None = None, min_studies: 
             f"the summary has {_format.plural(len(summary.factors), 'factor')}."
         )
     with _style.style():
-        lines = _lines(rows)
-        left, right = _left(lines), _right(lines)
-        width_left, width_right = _widths(left, right)
+        lines = _lines(rows, NAME[0])
         zones, per_line = _zones(lines)
-        heights = [line.height(per_line) for line in lines]
         count = sum(zones.values())
+        right = _right(lines)
+        _, endpoints = _left(lines)
+        rest = endpoints.width + 2 * GAP + STEP * count + sum(column.width + NARROW for column in right)
+        lines = _lines(rows, min(max(PAGE - rest, NAME[0]), NAME[1]))
+        left = _left(lines)
+        width_left, width_right = _widths(left, right)
+        heights = [line.height(per_line) for line in lines]
         total = width_left + STEP * count + width_right
         if ax is not None:
             total = _style.area(ax)[0]
@@ -167,14 +173,14 @@ def factor_plot(summary: FactorSummary, *, ax: Axes | None = None, min_studies: 
     return ax
 
 
-def _lines(rows: Sequence[FactorRow]) -> list[_Line]:
+def _lines(rows: Sequence[FactorRow], name_width: float) -> list[_Line]:
     """Rows of the plot: where a factor has one endpoint only, the row for any endpoint says nothing more."""
     lines = []
     for head in (row for row in rows if row.endpoint == ANY_ENDPOINT):
         each = [row for row in rows if row.factor == head.factor and row.endpoint != ANY_ENDPOINT]
         shown = each if len(each) == 1 else [head, *each]
         levels = f" ({head.levels})" if head.levels else ""
-        name = _style.wrapped(_style.one_line(head.factor + levels), NAME)
+        name = _style.wrapped(_style.one_line(head.factor + levels), name_width)
         # the name runs on beside the rows of its endpoints; what is left of it stands in the last of them
         parts = [name[i : i + 1] for i in range(len(shown) - 1)] + [name[len(shown) - 1 :]]
         for i, (row, part) in enumerate(zip(shown, parts, strict=True)):
@@ -212,7 +218,7 @@ def _right(lines: Sequence[_Line]) -> list[Column]:
         "◄►": [count.n_none for count in counts],
         "?": [count.n_not_stated for count in counts],
         "Inferred": [count.n_inferred for count in counts],
-        "Patients": [line.row.n_patients for line in lines],
+        "n": [line.row.n_patients for line in lines],
     }
     return [
         Column(heading, tuple(str(n) if n or heading in "k▲▼" else "" for n in numbers), "right")

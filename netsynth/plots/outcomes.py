@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from netsynth import _format, _validate
 from netsynth.errors import InvalidInputError
 from netsynth.plots import _style
-from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column, Key, Look, Sample
+from netsynth.plots._key import Key, Sample
+from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column, Look
 from netsynth.results.aggregated import MedianRange
 from netsynth.results.outcomes import OutcomeRow, OutcomeSummary
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from netsynth.errors import InvalidInputError
 from netsynth.plots import _style
-from netsynth.plots._style import GAP, LEAST_ROW, MINUS, ROW, Column, Key, Look, Sample
+from netsynth.plots._key import Key, Sample
+from netsynth.plots._style import GAP, LEAST_ROW, MINUS, ROW, Column, Look
 from netsynth.results.quality import RatingGrid, rating_counts
 
 if TYPE_CHECKING:

@@ -110,7 +110,7 @@ def texts_by_row(ax):
 
 def test_counts_stand_in_the_row():
     assert texts_by_row(factor_plot(summary()))[:5] == [
-        ["Factor", "Endpoint", "Better", "Unclear", "Worse", "k", "▲", "▼", "◄►", "?", "Patients"],
+        ["Factor", "Endpoint", "Better", "Unclear", "Worse", "k", "▲", "▼", "◄►", "?", "n"],
         ["extrahepatic disease (present vs absent)", "any", "5", "3", "1", "1", "459"],
         ["OS", "4", "2", "1", "1", "409"],
         ["DFS", "2", "1", "0", "1", "350"],

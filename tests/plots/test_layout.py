@@ -104,7 +104,7 @@ def factors(k, *, long):
             found.append(
                 ReportedFactor(
                     study,
-                    f"factor {factor}",
+                    f"factor {factor if long else i}",
                     find_endpoint(str(rng.choice(["OS", "DFS", "PFS"]))),
                     "an adverse level described in many words" if long else "present",
                     "absent",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsynth.plots import _style, style
+from netsynth.plots import _key, _style, style
 
 WORDS = "Prediction interval of the mean, 0.62 [0.38, 2.84] τ² I² −0.5 ▲ 12/17"
 
@@ -127,12 +127,12 @@ def test_parts_of_a_column_stand_under_each_other():
 
 
 def test_keys_go_on_in_another_line():
-    sample = _style.Sample("sample of a look", ({"ls": "", "marker": "o"},))
-    key = _style.Key((("", (sample,) * 3),), 2.5 * sample.width)
+    sample = _key.Sample("sample of a look", ({"ls": "", "marker": "o"},))
+    key = _key.Key((("", (sample,) * 3),), 2.5 * sample.width)
     assert [len(line) for _, line in key.lines] == [2, 1]
     assert key.height == pytest.approx(2 * _style.LINE)
     assert key.widest <= key.width
-    assert _style.Key((("", ()),), 1.0).widest == 0
+    assert _key.Key((("", ()),), 1.0).widest == 0
 
 
 @pytest.mark.parametrize("sign", ["+", _style.MINUS, "?", "2"])
