@@ -109,11 +109,11 @@ def _figures(analysis: ReviewAnalysis) -> Iterator[tuple[str, Figure, str]]:
             "monotone cubic of the cumulative hazard, within the bounds that the reports alone allow"
         )
         note = "; on top the pooled landmarks of all evidence sets." if analysis.landmarks else "."
-        yield (
-            "curves",
-            _figure(curve_plot(analysis.curves, pooled=analysis.landmarks or None, bounds=True)),
-            caption + note,
+        name = analysis.review.endpoint(analysis.endpoint).name or analysis.endpoint
+        ax = curve_plot(
+            analysis.curves, pooled=analysis.landmarks or None, bounds=True, label=name.capitalize()
         )
+        yield "curves", _figure(ax), caption + note
     if analysis.factors is not None:
         yield (
             "factors",
