@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -68,7 +69,8 @@ def _tables(analysis: ReviewAnalysis) -> Iterator[tuple[str, Table]]:
     yield "outcomes", tables.outcomes_table(review)
     yield "summary", tables.summary_table(analysis.outcomes)
     if analysis.all_outcomes is not analysis.outcomes:
-        yield "summary_all", tables.summary_table(analysis.all_outcomes.only(2))
+        everything = tables.summary_table(analysis.all_outcomes.only(2))
+        yield "summary_all", replace(everything, title=f"{everything.title}, all evidence sets")
     if analysis.pooled:
         yield "pooled", tables.pooled_table({row.label: effect for row, effect in analysis.pooled})
     if analysis.factors is not None:

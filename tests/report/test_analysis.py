@@ -67,6 +67,12 @@ def test_a_small_review_without_factors_or_proportions_still_reports(tmp_path):
     assert not (tmp_path / "tables" / "factors.csv").exists()
 
 
+def test_the_two_tables_of_medians_are_told_apart(analysis, tmp_path):
+    page = write_report(analysis, tmp_path).read_text(encoding="utf-8")
+    assert page.count("Medians and ranges over studies</caption>") == 1
+    assert page.count("Medians and ranges over studies, all evidence sets</caption>") == 1
+
+
 def test_unknown_endpoint_is_refused():
     with pytest.raises(InvalidInputError, match="Unknown endpoint 'XX'"):
         analyse_review(load_nethm(), endpoint="XX")
