@@ -114,12 +114,12 @@ class ReportedSurvival(Record):
     Examples
     --------
     >>> os = ReportedSurvival.from_percent(
-    ...     "Saxena 2012", "OS", years=[3, 5, 10], percent=["83", "70.5", "42"], n_total=140
+    ...     "Example", "OS", years=[3, 5, 10], percent=["83", "70.5", "42"], n_total=140
     ... )
     >>> os.landmark_months, os.survival
     (array([ 36.,  60., 120.]), array([0.83 , 0.705, 0.42 ]))
     >>> print(os)
-    Saxena 2012, OS, overall (n = 140): 83% at 3 years, 70.5% at 5 years, 42% at 10 years
+    Example, OS, overall (n = 140): 83% at 3 years, 70.5% at 5 years, 42% at 10 years
     """
 
     study: str
@@ -359,9 +359,9 @@ class ReportedTime(Record):
 
     Examples
     --------
-    >>> pfs = ReportedTime.of("Saxena 2012", "PFS", 21, "month", range=(13, 46))
+    >>> pfs = ReportedTime.of("Example", "PFS", 21, "month", range=(13, 46))
     >>> print(pfs)
-    Saxena 2012, PFS, overall: median 21 months (range, 13–46 months)
+    Example, PFS, overall: median 21 months (range, 13–46 months)
     """
 
     study: str
