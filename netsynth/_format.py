@@ -173,6 +173,6 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     aligned = []
     for column in columns:
         width = max(map(len, column))
-        to_right = all(not cell or cell[0].isdigit() for cell in column[1:])
+        to_right = all(not cell or cell.lstrip("-+")[:1].isdigit() for cell in column[1:])
         aligned.append([cell.rjust(width) if to_right else cell.ljust(width) for cell in column])
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*aligned, strict=True))

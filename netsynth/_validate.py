@@ -117,6 +117,17 @@ def choice(value: str, name: str, allowed: Iterable[str], *, where: str = "") ->
     return value
 
 
+def labels(study: Iterable[str] | None, k: int) -> tuple[str, ...]:
+    """Labels of k studies, or their places in the input counted from one."""
+    if study is None:
+        return tuple(f"Study {i}" for i in range(1, k + 1))
+    names = tuple(text(label, "study") for label in ([study] if isinstance(study, str) else study))
+    if len(names) != k:
+        noun = "study" if k == 1 else "studies"
+        raise InvalidInputError(f"study must have one label for each of {k} {noun}; got {len(names)}.")
+    return names
+
+
 def text(value: object, name: str, *, where: str = "") -> str:
     """A string that is not blank, stripped."""
     if not isinstance(value, str) or not value.strip():

@@ -19,22 +19,18 @@ from netsynth.errors import (
     NarrowIntervalWarning,
     caution,
 )
-from netsynth.kernels.heterogeneity import (
-    TAU2_ESTIMATORS,
-    Tau2Estimator,
-    Tau2Method,
-    q_statistic,
-    weighted_mean,
-)
+from netsynth.kernels.heterogeneity import q_statistic
 from netsynth.kernels.intervals import (
     CI_METHODS,
     PREDICTION_METHODS,
     CiMethod,
     MeanError,
     PredictionMethod,
+    combine,
     critical_value,
 )
 from netsynth.kernels.scales import MEASURES, EffectMeasure, ProportionMeasure, proportion_effect
+from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimator, Tau2Method, genq
 from netsynth.results.pooled import PooledEffect
 
 __all__ = ["pool_effects", "pool_proportions"]
@@ -51,8 +47,9 @@ def pool_effects(
     se: npt.ArrayLike,
     measure: EffectMeasure = "generic",
     tau2_method: Tau2Method | Tau2Estimator = "REML",
-    ci_method: CiMethod = "HK",
+    ci_method: CiMethod = "mHK",
     prediction_method: PredictionMethod = "t_km2",
+    weight: npt.ArrayLike | None = None,
     study: Iterable[str] | None = None,
 ) -> PooledEffect:
     r"""Pool study effects under the random-effects model.
@@ -67,15 +64,20 @@ def pool_effects(
         Scale of `estimate`: "log_hr", "logit_proportion", "log_proportion", "arcsine_proportion",
         "logit_survival", "log_survival", "cloglog_survival", "arcsine_survival", or "generic". Text shows
         it back-transformed; attributes are on the scale unless called natural.
-    tau2_method : {"CE", "DL", "PM", "REML"} or callable
-        Estimator of the between-study variance, by name or as a `Tau2Estimator`. "CE" is the
-        common-effect model, tau2 = 0.
-    ci_method : {"wald", "t", "HK", "mHK"}
-        Interval for the mean: normal, t on k - 1 degrees of freedom, Knapp-Hartung, or its modification
-        that is never narrower than "t".
-    prediction_method : {"normal", "t_km1", "t_km2", "HK_km1", "HK_km2"}
-        Convention of the prediction interval: normal or t on k - 1 or k - 2 degrees of freedom, with the
-        Wald or the Knapp-Hartung (HK) variance of the mean.
+    tau2_method : str or callable
+        Estimator of the between-study variance, a `Tau2Estimator` or a name: "REML", "ML", "PM" (also as "EB",
+        "DLIT", "SJIT"), "PMM", "DL", "DL2", "HE", "HS", "HSk", "SJ", "GENQ", or "CE" for the common-effect model,
+        tau2 = 0.
+    ci_method : {"wald", "t", "HK", "mHK", "KR"}
+        Interval for the mean: normal, t on k - 1 degrees of freedom, Knapp-Hartung, its modification
+        that is never narrower than "t", or Kenward-Roger, which needs REML.
+    prediction_method : str
+        Convention of the prediction interval: "normal", "t_km1" or "t_km2" for a normal law or t on k - 1 or k - 2
+        degrees of freedom with the Wald variance of the mean, "HK_km1", "HK_km2", "mHK_km1", "mHK_km2" with the
+        Knapp-Hartung variance, "KR", or "bootstrap" after Nagashima.
+    weight : array_like of float, shape (k,), optional
+        Positive weights of your own for the mean, ones for an unweighted mean, in place of 1 / (v + tau2). "GENQ"
+        uses them for tau2 too.
     study : iterable of str, optional
         Labels, so that complaints and tables name the study.
 
@@ -87,8 +89,8 @@ def pool_effects(
     Raises
     ------
     InvalidInputError
-        If lengths differ, a value is not finite, a standard error is not positive or beyond comparison
-        with the others, a name is unknown, or a callable returns no tau2.
+        If lengths differ, a value is not finite, a standard error or a weight is not positive or beyond comparison
+        with the others, a name is unknown, a callable returns no tau2, or KR is asked for without REML.
     ConvergenceError
         If an iterative estimator does not arrive; the last value is in ``.last``.
 
@@ -104,14 +106,15 @@ def pool_effects(
     -----
     The model is :math:`y_i \sim N(\mu, v_i + \tau^2)` [1]_. With :math:`w_i = 1 / (v_i + \hat\tau^2)`,
     :math:`\hat\mu = \sum w_i y_i / \sum w_i`. The default interval for :math:`\mu` is Knapp and
-    Hartung's [2]_, the default prediction interval that of Higgins, Thompson and Spiegelhalter [3]_.
+    Hartung's as modified by Röver, Knapp and Friede [2]_, the default prediction interval that of Higgins, Thompson and Spiegelhalter [3]_.
 
     References
     ----------
     .. [1] DerSimonian R, Laird N (1986). Meta-analysis in clinical trials. Control Clin Trials
        7:177-188. https://doi.org/10.1016/0197-2456(86)90046-2
-    .. [2] Knapp G, Hartung J (2003). Improved tests for a random effects meta-regression with a
-       single covariate. Stat Med 22:2693-2710. https://doi.org/10.1002/sim.1482
+    .. [2] Röver C, Knapp G, Friede T (2015). Hartung-Knapp-Sidik-Jonkman approach and its modification
+       for random-effects meta-analysis with few studies. BMC Med Res Methodol 15:99.
+       https://doi.org/10.1186/s12874-015-0091-1
     .. [3] Higgins JPT, Thompson SG, Spiegelhalter DJ (2009). A re-evaluation of random-effects
        meta-analysis. J R Stat Soc A 172:137-159. https://doi.org/10.1111/j.1467-985X.2008.00552.x
 
@@ -119,18 +122,25 @@ def pool_effects(
     --------
     >>> pooled = pool_effects([-0.51, -0.12, -0.33], se=[0.18, 0.10, 0.15], measure="log_hr")
     >>> print(pooled)
-    Hazard ratio, random effects, tau2 by REML, CI by HK, k = 3
-      estimate  0.75   95% CI [0.46, 1.22]   95% PI [0.074, 7.70]
+    Hazard ratio, random effects, tau2 by REML, CI by mHK, k = 3
+      estimate  0.75   95% CI [0.46, 1.24]   95% PI [0.074, 7.70]
       tau2 0.0202   95% CI [0, 1.48]   I2 51%   Q 4.05 on 2 df, p = 0.13
+      in words: two thirds of the true effects are estimated to lie in 0.65–0.87; tau2 may be 0
     >>> round(pooled.natural, 3), pooled.warnings
     (0.753, ())
+    >>> pooled.sentence()
+    'pooled HR 0.75, 95% CI 0.46–1.24; I² = 51%; 95% PI 0.074–7.70 (3 studies)'
     """
     y, s = _validate.array_1d(estimate, "estimate"), _validate.array_1d(se, "se")
     _validate.same_length(y, "estimate", s, "se")
-    names = _names(study, y.size)
+    names = _validate.labels(study, y.size)
     y, s = _validate.finite_1d(y, "estimate", labels=names), _validate.positive_1d(s, "se", labels=names)
     _validate.choice(measure, "measure", MEASURES)
-    return _pool(y, s, measure, tau2_method, ci_method, prediction_method, names)
+    given = None if weight is None else _validate.array_1d(weight, "weight")
+    if given is not None:
+        _validate.same_length(y, "estimate", given, "weight")
+        given = _validate.positive_1d(given, "weight", labels=names)
+    return _pool(y, s, measure, tau2_method, ci_method, prediction_method, names, weight=given)
 
 
 def pool_proportions(
@@ -139,7 +149,7 @@ def pool_proportions(
     n_total: npt.ArrayLike,
     measure: ProportionMeasure = "logit_proportion",
     tau2_method: Tau2Method | Tau2Estimator = "REML",
-    ci_method: CiMethod = "HK",
+    ci_method: CiMethod = "mHK",
     prediction_method: PredictionMethod = "t_km2",
     study: Iterable[str] | None = None,
 ) -> PooledEffect:
@@ -187,7 +197,7 @@ def pool_proportions(
     """
     x, n = _validate.array_1d(n_events, "n_events"), _validate.array_1d(n_total, "n_total")
     _validate.same_length(x, "n_events", n, "n_total")
-    names = _names(study, x.size)
+    names = _validate.labels(study, x.size)
     for name, events, total in zip(names, x, n, strict=True):
         _validate.count(events, "n_events", where=name)
         _validate.count(total, "n_total", where=name, minimum=1)
@@ -212,18 +222,6 @@ def pool_proportions(
     return _pool(effect.estimate, se, measure, tau2_method, ci_method, prediction_method, names, cautions)
 
 
-def _names(study: Iterable[str] | None, k: int) -> tuple[str, ...]:
-    """Labels of the studies, or their places in the input counted from one."""
-    if study is None:
-        return tuple(f"Study {i}" for i in range(1, k + 1))
-    names = tuple(_validate.text(label, "study") for label in ([study] if isinstance(study, str) else study))
-    if len(names) != k:
-        raise InvalidInputError(
-            f"study must have one label for each of {_format.plural(k, 'study', 'studies')}; got {len(names)}."
-        )
-    return names
-
-
 def _pool(
     y: FloatArray,
     se: FloatArray,
@@ -233,23 +231,28 @@ def _pool(
     prediction_method: PredictionMethod,
     study: tuple[str, ...],
     cautions: tuple[Caution, ...] = (),
+    weight: FloatArray | None = None,
 ) -> PooledEffect:
     _check_span(y, se, study)
     _validate.choice(ci_method, "ci_method", CI_METHODS)
     _validate.choice(prediction_method, "prediction_method", PREDICTION_METHODS)
-    method, estimator = _estimator(tau2_method)
+    method, estimator = _estimator(tau2_method, weight)
     k, variance = y.size, se**2
+    if "KR" in (ci_method, prediction_method) and (method != "REML" or weight is not None):
+        found = f"tau2_method={method!r}" if weight is None else "weights of your own"
+        raise InvalidInputError(
+            f"Kenward-Roger (KR) is defined for tau2 by REML with weights 1 / (v + tau2); got {found}. Use 'mHK'."
+        )
 
     if k == 1:
         tau2, ci_method = np.zeros(()), "wald"
     else:
         tau2 = _tau2(method, estimator, y, variance)
-    total = variance + tau2
-    mean = weighted_mean(y, total)
-    error = CI_METHODS[ci_method](y, variance, tau2)
-    weight = mean.variance / total
+    mean = combine(y, variance, tau2, weight)
+    error = CI_METHODS[ci_method](y, variance, tau2, weight)
+    share = mean.variance / (variance + tau2) if weight is None else weight / weight.sum()
 
-    for array in (y, se, weight):
+    for array in (y, se, share):
         array.setflags(write=False)
     return PooledEffect(
         measure=measure,
@@ -265,7 +268,8 @@ def _pool(
         study=study,
         study_estimate=y,
         study_se=se,
-        weight=weight,
+        weight=share,
+        own_weight=weight is not None,
         warnings=cautions + _doubts(variance, error, ci_method, study),
     )
 
@@ -282,9 +286,13 @@ def _check_span(y: FloatArray, se: FloatArray, study: tuple[str, ...]) -> None:
         )
 
 
-def _estimator(tau2_method: Tau2Method | Tau2Estimator) -> tuple[str, Tau2Estimator]:
+def _estimator(
+    tau2_method: Tau2Method | Tau2Estimator, weight: FloatArray | None
+) -> tuple[str, Tau2Estimator]:
     if isinstance(tau2_method, str):
         _validate.choice(tau2_method, "tau2_method", TAU2_ESTIMATORS)
+        if tau2_method == "GENQ" and weight is not None:
+            return tau2_method, genq(weight)
         return tau2_method, TAU2_ESTIMATORS[tau2_method]
     if not callable(tau2_method):
         raise InvalidInputError(f"tau2_method must be a name or a callable; got {tau2_method!r}.")

@@ -27,7 +27,7 @@ from netsynth.errors import (
     caution,
 )
 from netsynth.hazard_ratio import log_hazard_ratio
-from netsynth.kernels.heterogeneity import Tau2Estimator, Tau2Method
+from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.kernels.intervals import CiMethod
 from netsynth.pool import pool_effects
 from netsynth.results.evidence import (
@@ -61,7 +61,7 @@ def summarize_factors(
     overlap: OverlapRule = "largest",
     infer_direction: bool = True,
     tau2_method: Tau2Method | Tau2Estimator = "REML",
-    ci_method: CiMethod = "HK",
+    ci_method: CiMethod = "mHK",
 ) -> FactorSummary:
     r"""Put together what the studies of a review say of each prognostic factor.
 

@@ -21,7 +21,7 @@ from netsynth.errors import (
     UnusableDataWarning,
     caution,
 )
-from netsynth.kernels.heterogeneity import Tau2Estimator, Tau2Method
+from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.scales import SurvivalMeasure, survival_effect
 from netsynth.kernels.survival_variance import (
@@ -49,7 +49,7 @@ def pool_landmark(
     overlap: OverlapRule = "largest",
     maturity: float = MATURITY,
     tau2_method: Tau2Method | Tau2Estimator = "REML",
-    ci_method: CiMethod = "HK",
+    ci_method: CiMethod = "mHK",
 ) -> PooledEffect:
     r"""Pool the survival that studies report at one landmark, under the random-effects model.
 

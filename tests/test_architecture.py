@@ -17,20 +17,30 @@ MAX_LINES = 550  # about 500 is a sign that two things live in one file
 
 #: Layer of every module and folder of netsynth. A new one is added here, or the first test fails.
 LAYERS = {
-    "foundation": ("errors", "units", "_typing", "_validate", "_format"),
+    "foundation": ("errors", "units", "_typing", "_validate", "_format", "_parallel"),
     "kernels": ("kernels",),
     "compat": ("_compat",),
     "data": ("data", "reported"),
     "results": ("results",),
     "verbs": (
         "aggregate",
+        "bayes",
+        "counts",
+        "dependent",
+        "diagnose",
+        "subsets",
         "hazard_ratio",
+        "multivariate",
         "outcomes",
         "pool",
         "prognostic",
         "proportions",
         "quality",
         "reconstruct",
+        "regress",
+        "selection",
+        "small_studies",
+        "subgroups",
         "survival",
     ),
     "edges": ("io", "tables", "plots", "report", "datasets"),
@@ -64,6 +74,9 @@ INSIDE_FUNCTIONS = {
     "openpyxl": {"io"},
     "lifelines": {"_compat"},
     "statsmodels": {"_compat"},
+    "formulaic": {"_compat"},
+    "joblib": {"_parallel"},
+    "tqdm": {"_parallel"},
 }
 #: `importlib` can hide imports from this test; reading packaged files and versions with it cannot.
 INNOCENT_IMPORTLIB = {"importlib.resources", "importlib.metadata"}

@@ -17,8 +17,9 @@ from netsynth.errors import (
     NarrowIntervalWarning,
     NetsynthWarning,
 )
-from netsynth.kernels.heterogeneity import Tau2Estimate
 from netsynth.kernels.scales import MEASURES, survival_effect
+from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimate
+from netsynth.kernels.tau2_intervals import TAU2_INTERVALS
 from netsynth.pool import pool_effects, pool_proportions
 
 REFERENCES = Path(__file__).parent / "references"
@@ -27,6 +28,7 @@ PROPORTIONS = json.loads((REFERENCES / "proportions.json").read_text(encoding="u
 LANDMARKS = json.loads((REFERENCES / "landmark_survival.json").read_text(encoding="utf-8"))
 FITS = [(data, method) for data in RANDOM_EFFECTS for method in data["fits"]]
 FIT_IDS = [f"{data['dataset']}-{method}" for data, method in FITS]
+ITERATIVE = ("DLIT", "EB", "ML", "PM", "PMM", "REML")
 METAFOR_TEST = {"wald": "z", "t": "t", "HK": "knha", "mHK": "adhoc"}
 
 LOG_HR, SE = [-0.51, -0.12, -0.33], [0.18, 0.10, 0.15]
@@ -142,8 +144,10 @@ def test_reference_fit(data, method, ci_method):
     expected = fit["tests"].get(METAFOR_TEST[ci_method])
     if expected is None:
         return  # the cases on which metafor fails carry the z test alone
-    pooled = quiet(pool_effects, y, se=np.sqrt(v), tau2_method=method, ci_method=ci_method)
-    rel = 1e-6 if method in ("PM", "REML") else 1e-8
+    # in metafor GENQ's weights are given, and are those of the mean too
+    weight = 1 / v if method == "GENQ" else None
+    pooled = quiet(pool_effects, y, se=np.sqrt(v), tau2_method=method, ci_method=ci_method, weight=weight)
+    rel = {"SJIT": 1e-5}.get(method, 1e-6 if method in ITERATIVE else 1e-8)
     assert pooled.estimate == pytest.approx(fit["beta"], rel=rel)
     assert pooled.q == pytest.approx(fit["QE"], rel=1e-8, abs=1e-12)
     if y.size == 1:  # metafor agrees on the Wald interval; for the others it has none
@@ -220,7 +224,8 @@ def test_a_ratio_is_printed_as_such():
     assert str(pooled) == (
         "Hazard ratio, random effects, tau2 by DL, CI by wald, k = 3\n"
         "  estimate  0.75   95% CI [0.60, 0.94]   95% PI [0.074, 7.68]\n"
-        "  tau2 0.0202   95% CI [0, 1.48]   I2 51%   Q 4.05 on 2 df, p = 0.13"
+        "  tau2 0.0202   95% CI [0, 1.48]   I2 51%   Q 4.05 on 2 df, p = 0.13\n"
+        "  in words: two thirds of the true effects are estimated to lie in 0.65–0.87; tau2 may be 0"
     )
 
 
@@ -253,9 +258,153 @@ def test_another_method_can_be_asked_of_the_same_result():
     other = pool_effects(LOG_HR, se=SE, prediction_method="HK_km1")
     assert pooled.prediction_interval(method="HK_km1") == other.prediction_interval()
     assert pooled.prediction_interval(method="HK_km1") != pooled.prediction_interval()
-    message = "method must be one of wald, t, HK, mHK; got 'KR'."
+    message = "method must be one of wald, t, HK, mHK, KR; got 'z'."
     with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
-        pooled.confidence_interval(method="KR")
+        pooled.confidence_interval(method="z")
+    by_dl = pool_effects(LOG_HR, se=SE, tau2_method="DL")
+    message = (
+        "method='KR' is defined for tau2 by REML with weights 1 / (v + tau2); got tau2 by DL. "
+        "Use 'mHK', or pool with tau2_method='REML'."
+    )
+    for ask in (by_dl.confidence_interval, by_dl.prediction_interval):
+        with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
+            ask(method="KR")
+    kenward_roger = pool_effects(LOG_HR, se=SE, ci_method="KR", prediction_method="KR")
+    assert pooled.confidence_interval(method="KR") == kenward_roger.confidence_interval()
+    assert pooled.prediction_interval(method="KR") == kenward_roger.prediction_interval()
+
+
+def test_a_bootstrap_has_a_seed_or_a_generator():
+    pooled = pool_effects(LOG_HR, se=SE, prediction_method="bootstrap")
+    assert pooled.prediction_interval() == pooled.prediction_interval()
+    assert pooled.prediction_interval(rng=1) == pooled.prediction_interval(rng=np.random.default_rng(1))
+    assert pooled.prediction_interval(rng=1) != pooled.prediction_interval(rng=2)
+
+
+def test_intervals_of_tau2_i2_and_h2_by_name():
+    pooled = pool_effects(LOG_HR, se=SE)
+    y, v = np.array(LOG_HR), np.array(SE) ** 2
+    for method, interval in TAU2_INTERVALS.items():
+        low, high = pooled.tau2_interval(0.9, method=method)
+        assert (low, high) == pytest.approx(tuple(map(float, interval(y, v, 0.9))))
+        h2 = pooled.h2_tau2_interval(0.9, method=method)
+        assert h2 == pytest.approx((1 + low * (pooled.h2_tau2 - 1) / pooled.tau2,
+                                    1 + high * (pooled.h2_tau2 - 1) / pooled.tau2))  # fmt: skip
+        assert pooled.i2_tau2_interval(0.9, method=method) == pytest.approx(
+            (1 - 1 / h2.lower, 1 - 1 / h2.upper)
+        )
+    assert pooled.i2_interval().lower <= pooled.i2 <= pooled.i2_interval().upper
+    h2 = pooled.h2_interval()
+    assert pooled.i2_interval() == pytest.approx((1 - 1 / h2.lower, 1 - 1 / h2.upper))
+    message = "method must be one of QP, PL_REML, PL_ML, BT, GENQ; got 'SJ'."
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
+        pooled.tau2_interval(method="SJ")
+
+
+def test_weights_of_ones_own_are_used_and_kept():
+    pooled = pool_effects(LOG_HR, se=SE, weight=[1, 1, 1], ci_method="wald")
+    assert pooled.estimate == pytest.approx(np.mean(LOG_HR))
+    assert pooled.se == pytest.approx((np.sum(np.array(SE) ** 2 + pooled.tau2)) ** 0.5 / 3)
+    assert pooled.weight == pytest.approx([1 / 3] * 3)
+    assert pooled.own_weight
+    half = pooled.confidence_interval(0.9, method="t")
+    assert half.upper - half.lower == pytest.approx(2 * 2.919985580353725 * pooled.se)  # t on 2 df
+    best = pool_effects(LOG_HR, se=SE, weight=1 / (np.array(SE) ** 2 + pooled.tau2), ci_method="wald")
+    plain = pool_effects(LOG_HR, se=SE, ci_method="wald")
+    assert (best.estimate, best.se) == pytest.approx((plain.estimate, plain.se))
+    assert best.prediction_interval() == pytest.approx(plain.prediction_interval())
+
+
+def test_reference_unweighted():
+    # metafor 5.1: rma(yi, vi, weighted = FALSE) of Pignon's trials, kept with the other references of that package.
+    data = json.loads((REFERENCES / "unweighted.json").read_text(encoding="utf-8"))
+    y, v = np.array(data["yi"]), np.array(data["vi"])
+    pooled = pool_effects(y, se=np.sqrt(v), weight=np.ones(y.size), ci_method="wald")
+    got = (pooled.estimate, pooled.se, pooled.tau2)
+    assert got == pytest.approx((data["beta"], data["se"], data["tau2"]), rel=1e-6)
+
+
+@pytest.mark.parametrize(("data", "method"), FITS, ids=FIT_IDS)
+def test_reference_fit_statistics(data, method):
+    y, v, fit = np.array(data["yi"]), np.array(data["vi"]), data["fits"][method]
+    if y.size == 1:
+        return
+    weight = 1 / v if method == "GENQ" else None
+    pooled = quiet(pool_effects, y, se=np.sqrt(v), tau2_method=method, weight=weight)
+    # metafor stops where tau2 has all but arrived; near its maximum the likelihood does not see it
+    table = pooled.fit_statistics()
+    loose = 1e-5 if method == "SJIT" else 1e-7
+    for name in ("ML", "REML"):
+        assert table.loc["log_likelihood", name] == pytest.approx(fit[f"ll_{name}"], rel=loose, abs=loose)
+        for row, key in (("aic", "AIC"), ("bic", "BIC"), ("aicc", "AICc")):
+            expected = fit[f"{key}_{name}"]
+            if isinstance(expected, float) and np.isfinite(expected):
+                assert table.loc[row, name] == pytest.approx(expected, rel=loose, abs=2 * loose)
+
+
+def test_reference_intervals_of_i2_and_h2_from_tau2():
+    for data in RANDOM_EFFECTS:
+        fit = data["fits"].get("REML", {})
+        if "confint_QP" in fit:
+            pooled = quiet(pool_effects, data["yi"], se=np.sqrt(data["vi"]))
+            i2 = 100 * np.array(pooled.i2_tau2_interval())
+            assert i2.tolist() == pytest.approx(fit["confint_QP_I2"], rel=1e-6, abs=1e-6)
+            assert pooled.h2_tau2_interval() == pytest.approx(fit["confint_QP_H2"], rel=1e-6)
+
+
+def test_a_standard_error_of_tau2():
+    # metafor prints it; here for the BCG trials, "tau^2 ... 0.3132 (SE = 0.1664)".
+    a, b, c, d = BCG
+    y, v = np.log(a / (a + b) / (c / (c + d))), 1 / a - 1 / (a + b) + 1 / c - 1 / (c + d)
+    assert pool_effects(y, se=np.sqrt(v)).tau2_se == pytest.approx(0.1664, abs=5.1e-5)
+    assert np.isnan(quiet(pool_effects, [0.1], se=[0.2]).tau2_se)
+    assert np.isnan(pool_effects(LOG_HR, se=SE, tau2_method=gives(0.25, True, 0)).tau2_se)
+
+
+def test_a_result_as_json_and_as_a_sentence():
+    pooled = pool_effects(LOG_HR, se=SE, measure="log_hr", study=["Adams 2001", "Brown 2005", "Chen 2010"])
+    again = json.loads(json.dumps(pooled.to_dict(0.9), allow_nan=False))
+    assert again["estimate"] == pooled.estimate
+    assert [row["study"] for row in again["studies"]] == ["Adams 2001", "Brown 2005", "Chen 2010"]
+    assert [again["ci_lower"], again["ci_upper"]] == list(pooled.confidence_interval(0.9))
+    assert again["level"] == 0.9
+    assert again["warnings"] == []
+    low, high = pooled.natural_interval(0.9)
+    p_low, p_high = pooled.natural_prediction_interval(0.9)
+    assert pooled.sentence(0.9) == (
+        f"pooled HR {pooled.natural:.2f}, 90% CI {low:.2f}–{high:.2f}; I² = 51%; "
+        f"90% PI {p_low:.2f}–{p_high:.2f} (3 studies)"
+    )
+    one = quiet(pool_effects, [-0.51], se=[0.18], measure="log_hr", study=["Adams 2001"])
+    assert one.sentence() == "HR 0.60, 95% CI 0.42–0.85 (one study, Adams 2001)"
+    assert json.loads(json.dumps(one.to_dict(), allow_nan=False))["tau2"] is None
+    equal = quiet(pool_effects, [0.5] * 6, se=[0.1, 0.2, 0.3, 0.2, 0.1, 0.2], ci_method="HK")
+    assert (
+        equal.sentence()
+        == "pooled effect 0.500, 95% CI undefined; I² = 0%; 95% PI 0.355 to 0.645 (6 studies)".replace(
+            "0.355 to 0.645", equal._span(equal.natural_prediction_interval())
+        )
+    )
+    survival = pool_effects([0.4, 0.9, 0.6], se=[0.1, 0.2, 0.15], measure="cloglog_survival")
+    low, high = survival.natural_interval()
+    assert f"pooled survival {100 * survival.natural:.1f}%, 95% CI {100 * low:.1f}–{100 * high:.1f}%" in (
+        survival.sentence()
+    )
+
+
+def test_heterogeneity_in_words():
+    spread = pool_effects([-0.9, 0.1, 0.8, -0.3], se=[0.1, 0.1, 0.1, 0.1], measure="log_hr")
+    low, high = np.exp([spread.estimate - spread.tau, spread.estimate + spread.tau])
+    said = f"  in words: two thirds of the true effects are estimated to lie in {low:.2f}–{high:.2f}"
+    assert str(spread).splitlines()[3] == said
+    maybe = pool_effects(LOG_HR, se=SE, measure="log_hr")
+    assert str(maybe).splitlines()[3].endswith("; tau2 may be 0")
+    none = pool_effects([0.1, 0.2, 0.15], se=[0.1, 0.2, 0.15], ci_method="mHK")
+    assert str(none).splitlines()[3] == (
+        "  in words: no difference between true effects is seen, and none is ruled out up to the upper limit"
+    )
+    alike = pool_effects([0.30, 0.3001, 0.3002], se=[1.0, 1.4, 1.7], ci_method="mHK")
+    assert str(alike).splitlines()[3] == "  in words: the studies differ less than chance alone lets expect"
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -383,7 +532,7 @@ def test_two_studies_are_pooled_with_a_warning_and_all_intervals_shown():
 def test_equal_effects_leave_knapp_hartung_undefined():
     message = "All effects are equal, so the HK interval is undefined. Use ci_method='mHK'."
     with pytest.warns(NarrowIntervalWarning, match=f"^{re.escape(message)}$"):
-        pooled = pool_effects([0.5] * 6, se=np.sqrt([0.01, 0.02, 0.03, 0.04, 0.05, 0.06]))
+        pooled = pool_effects([0.5] * 6, se=np.sqrt([0.01, 0.02, 0.03, 0.04, 0.05, 0.06]), ci_method="HK")
     assert (pooled.estimate, pooled.tau2, pooled.q, pooled.i2) == (0.5, 0.0, 0.0, 0.0)
     assert np.isnan([pooled.se, *pooled.confidence_interval(), pooled.pvalue]).all()
     assert "95% CI undefined" in str(pooled)
@@ -398,11 +547,11 @@ def test_knapp_hartung_narrower_than_common_effect_is_said_and_kept():
         "than chance lets expect. Use ci_method='mHK'."
     )
     with pytest.warns(NarrowIntervalWarning, match=f"^{re.escape(message)}$") as said:
-        pooled = pool_effects(y, se=np.sqrt(v))
+        pooled = pool_effects(y, se=np.sqrt(v), ci_method="HK")
     assert said[0].filename == __file__
     assert [str(caution) for caution in pooled.warnings] == [f"NarrowIntervalWarning: {message}"]
     assert str(pooled).endswith(f"  NarrowIntervalWarning: {message}")
-    assert pool_effects(y, se=np.sqrt(v), ci_method="mHK").warnings == ()
+    assert pool_effects(y, se=np.sqrt(v)).warnings == ()
 
 
 def test_warnings_point_at_the_caller():
@@ -421,7 +570,7 @@ def test_one_study_with_nearly_no_variance_is_nearly_right_about_itself_only(tin
 
 @given(
     st.lists(st.floats(-3, 3), min_size=3, max_size=8),
-    st.sampled_from(["CE", "DL", "PM", "REML"]),
+    st.sampled_from(sorted(TAU2_ESTIMATORS)),
     st.floats(0.1, 10),
 )
 def test_another_unit_scales_everything(y, method, unit):
@@ -506,12 +655,29 @@ NAMES = ["Adams 2001", "Brown 2005", "Chen 2010"]
             "measure must be one of generic, log_hr, logit_proportion, log_proportion, arcsine_proportion, "
             "logit_survival, log_survival, cloglog_survival, arcsine_survival; got 'hr'.",
         ),
-        ({"tau2_method": "ML"}, "tau2_method must be one of CE, DL, PM, REML; got 'ML'."),
+        (
+            {"tau2_method": "MP"},
+            "tau2_method must be one of CE, DL, DL2, DLIT, EB, GENQ, HE, HS, HSk, ML, PM, PMM, REML, SJ, SJIT; "
+            "got 'MP'.",
+        ),
+        ({"weight": [1, 2]}, "estimate and weight must have the same length; got 3 and 2."),
+        ({"weight": [1, 0, 2]}, "Brown 2005: weight must be positive; got 0 at position 1."),
+        (
+            {"ci_method": "KR", "tau2_method": "DL"},
+            "Kenward-Roger (KR) is defined for tau2 by REML with weights 1 / (v + tau2); got tau2_method='DL'. "
+            "Use 'mHK'.",
+        ),
+        (
+            {"prediction_method": "KR", "weight": [1, 1, 1]},
+            "Kenward-Roger (KR) is defined for tau2 by REML with weights 1 / (v + tau2); got weights of your own. "
+            "Use 'mHK'.",
+        ),
         ({"tau2_method": 3}, "tau2_method must be a name or a callable; got 3."),
-        ({"ci_method": "KR"}, "ci_method must be one of wald, t, HK, mHK; got 'KR'."),
+        ({"ci_method": "z"}, "ci_method must be one of wald, t, HK, mHK, KR; got 'z'."),
         (
             {"prediction_method": "t"},
-            "prediction_method must be one of normal, t_km1, t_km2, HK_km1, HK_km2; got 't'.",
+            "prediction_method must be one of normal, t_km1, t_km2, HK_km1, HK_km2, mHK_km1, mHK_km2, KR, bootstrap; "
+            "got 't'.",
         ),
         (
             {"se": [0.1, 1e-200, 0.2]},

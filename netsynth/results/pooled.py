@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from scipy.special import chdtrc
 
 from netsynth import _format, _validate
-from netsynth._typing import FloatArray, Interval
-from netsynth.errors import Caution
+from netsynth._typing import JSON, FloatArray, Interval
+from netsynth.errors import Caution, InvalidInputError
 from netsynth.kernels import heterogeneity, intervals
-from netsynth.kernels.intervals import CI_METHODS, PREDICTION_METHODS, CiMethod, Limits, PredictionMethod
+from netsynth.kernels.intervals import (
+    CI_METHODS,
+    PREDICTION_METHODS,
+    CiMethod,
+    Limits,
+    PredictionMethod,
+    bootstrap_prediction,
+)
+from netsynth.kernels.likelihood import log_likelihood
 from netsynth.kernels.scales import MEASURES, EffectMeasure
+from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Method
+from netsynth.kernels.tau2_error import tau2_se
+from netsynth.kernels.tau2_intervals import TAU2_INTERVALS, Tau2Interval, generalised_q
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +59,10 @@ class PooledEffect:
         Labels of the studies.
     study_estimate, study_se, weight : ndarray, shape (k,)
         Their effects, standard errors and weights, which add up to 1. Read-only.
+    own_weight : bool
+        Whether the weights were given, and not 1 / (v + tau2).
+    unit : str
+        What is printed after the name of the measure: "per 1000".
     warnings : tuple of Caution
         What to keep in mind.
     """
@@ -66,12 +81,24 @@ class PooledEffect:
     study_estimate: FloatArray
     study_se: FloatArray
     weight: FloatArray
+    own_weight: bool = False
+    unit: str = ""
     warnings: tuple[Caution, ...] = ()
 
     @property
     def pooled(self) -> bool:
         """Whether there was anything to pool: False for one study, whose result is handed back as it is."""
         return self.k > 1
+
+    @property
+    def label(self) -> str:
+        """The name of what was pooled, with its unit: "Hazard ratio", "Rate per 1000"."""
+        return f"{MEASURES[self.measure].label} {self.unit}".rstrip()
+
+    @property
+    def study_natural(self) -> FloatArray:
+        """The estimates of the studies on the printed scale, shape (k,)."""
+        return MEASURES[self.measure].from_scale(self.study_estimate)
 
     @property
     def natural(self) -> float:
@@ -82,6 +109,14 @@ class PooledEffect:
     def tau(self) -> float:
         """Standard deviation of the true effects between studies."""
         return math.sqrt(self.tau2)
+
+    @property
+    def tau2_se(self) -> float:
+        """Standard error of tau2 for large k; nan for one study, the common-effect model, a callable of one's own."""
+        if not self.pooled or self.tau2_method not in TAU2_ESTIMATORS:
+            return math.nan
+        method = cast("Tau2Method", self.tau2_method)
+        return float(tau2_se(method, *self._sets(), weight=self._given()))
 
     @property
     def pvalue(self) -> float:
@@ -121,40 +156,97 @@ class PooledEffect:
         Raises
         ------
         InvalidInputError
-            If the level is not a fraction or the method unknown.
+            If the level is not a fraction, the method unknown, or Kenward-Roger (KR) asked of another tau2 than that
+            of REML.
         """
         level, se, df = _validate.level(level), self.se, self.df
         if method is not None:
             _validate.choice(method, "method", CI_METHODS)
+            self._check_kenward_roger(method)
             if self.pooled:
-                error = CI_METHODS[method](self.study_estimate, self.study_se**2, np.asarray(self.tau2))
+                error = CI_METHODS[method](*self._sets(), self._given())
                 se, df = float(error.se), float(error.df)
         return _interval(intervals.limits(np.asarray(self.estimate), np.asarray(se), df, level))
 
-    def prediction_interval(self, level: float = 0.95, *, method: PredictionMethod | None = None) -> Interval:
+    def prediction_interval(
+        self,
+        level: float = 0.95,
+        *,
+        method: PredictionMethod | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> Interval:
         """Where the true effect of a new study may lie, by another convention if one is named.
 
         nan for one study, for the common-effect model, which knows of no other effect, and for fewer
-        studies than the convention needs.
+        studies than the convention needs. `rng`, a generator or a seed, is for "bootstrap" alone, which has a
+        fixed seed otherwise.
+
+        Raises
+        ------
+        InvalidInputError
+            If the level is not a fraction, the method unknown, or Kenward-Roger (KR) asked of another tau2 than that
+            of REML.
+        """
+        level, method = _validate.level(level), method or self.prediction_method
+        _validate.choice(method, "method", PREDICTION_METHODS)
+        if not self.pooled or self.tau2_method == "CE":
+            return _UNDEFINED
+        self._check_kenward_roger(method)
+        if method == "bootstrap" and rng is not None:
+            generator = np.random.default_rng(rng)
+            return _interval(bootstrap_prediction(*self._sets(), level, rng=generator))
+        return _interval(PREDICTION_METHODS[method](*self._sets(), level, self._given()))
+
+    def tau2_interval(self, level: float = 0.95, *, method: Tau2Interval = "QP") -> Interval:
+        """Interval for tau2, whichever way tau2 was estimated; nan for one study.
+
+        "QP" is the Q-profile, "PL_REML" and "PL_ML" are profile likelihoods, "BT" is Biggerstaff and Tweedie's,
+        "GENQ" Jackson's, with the weights of the result if they were given and else 1 / se. [0, 0] when the studies
+        differ so little that no tau2 agrees with them.
 
         Raises
         ------
         InvalidInputError
             If the level is not a fraction or the method unknown.
         """
-        level, method = _validate.level(level), method or self.prediction_method
-        _validate.choice(method, "method", PREDICTION_METHODS)
-        if not self.pooled or self.tau2_method == "CE":
-            return _UNDEFINED
-        predict = PREDICTION_METHODS[method]
-        return _interval(predict(self.study_estimate, self.study_se**2, np.asarray(self.tau2), level))
+        y, v, level = self.study_estimate, self.study_se**2, _validate.level(level)
+        _validate.choice(method, "method", TAU2_INTERVALS)
+        if method == "GENQ":
+            return _interval(generalised_q(y, v, level, weight=self._given()))
+        return _interval(TAU2_INTERVALS[method](y, v, level))
 
-    def tau2_interval(self, level: float = 0.95) -> Interval:
-        """Q-profile interval for tau2, whichever way tau2 was estimated; nan for one study.
+    def h2_interval(self, level: float = 0.95) -> Interval:
+        """Test-based interval of `h2`, from Q alone and not below 1; nan for one study."""
+        ends = heterogeneity.h2_interval(np.asarray(self.q), self.k - 1, _validate.level(level))
+        return Interval(float(ends.lower), float(ends.upper))
 
-        [0, 0] when the studies differ so little that no tau2 agrees with them.
-        """
-        return _interval(intervals.q_profile(self.study_estimate, self.study_se**2, _validate.level(level)))
+    def i2_interval(self, level: float = 0.95) -> Interval:
+        """Test-based interval of `i2`, from Q alone; nan for one study."""
+        return Interval(*heterogeneity.i2_from_h2(np.asarray(self.h2_interval(level))).tolist())
+
+    def h2_tau2_interval(self, level: float = 0.95, *, method: Tau2Interval = "QP") -> Interval:
+        """Interval of `h2_tau2`, from the interval of tau2."""
+        ends = np.asarray(self.tau2_interval(level, method=method))
+        return Interval(*heterogeneity.h2_from_tau2(ends, self.study_se**2).tolist())
+
+    def i2_tau2_interval(self, level: float = 0.95, *, method: Tau2Interval = "QP") -> Interval:
+        """Interval of `i2_tau2`, from the interval of tau2."""
+        ends = self.h2_tau2_interval(level, method=method)
+        return Interval(*heterogeneity.i2_from_h2(np.asarray(ends)).tolist())
+
+    def _sets(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        return self.study_estimate, self.study_se**2, np.asarray(self.tau2)
+
+    def _given(self) -> FloatArray | None:
+        return self.weight if self.own_weight else None
+
+    def _check_kenward_roger(self, method: str) -> None:
+        if method == "KR" and self.pooled and (self.tau2_method != "REML" or self.own_weight):
+            found = "weights of your own" if self.own_weight else f"tau2 by {self.tau2_method}"
+            raise InvalidInputError(
+                f"method='KR' is defined for tau2 by REML with weights 1 / (v + tau2); got {found}. "
+                "Use 'mHK', or pool with tau2_method='REML'."
+            )
 
     def study_interval(self, level: float = 0.95) -> Limits:
         """Wald interval of each study, two arrays of shape (k,)."""
@@ -220,12 +312,81 @@ class PooledEffect:
             "se": self.study_se,
             "ci_lower": ci.lower,
             "ci_upper": ci.upper,
-            "natural": MEASURES[self.measure].from_scale(self.study_estimate),
+            "natural": self.study_natural,
             "natural_lower": natural.lower,
             "natural_upper": natural.upper,
             "weight": self.weight,
         }
         return pd.DataFrame(columns, index=pd.Index(self.study, name="study"))
+
+    def fit_statistics(self) -> pd.DataFrame:
+        """Log-likelihood, deviance, AIC, BIC and AICc at the estimate, by ML and by REML, as metafor counts them."""
+        import pandas as pd
+
+        n_parameters = 1 if self.tau2_method == "CE" else 2
+        columns = {}
+        for name, restricted, n in (("ML", False, self.k), ("REML", True, self.k - 1)):
+            tau2 = np.asarray(self.tau2 if self.pooled else 0.0)
+            y, v = self.study_estimate, self.study_se**2
+            height = float(log_likelihood(y, v, tau2, restricted=restricted))
+            if self.own_weight:  # its mean is not the one that is best for tau2
+                best = heterogeneity.weighted_mean(y, v + tau2)
+                height -= 0.5 * float((self.estimate - best.mean) ** 2 / best.variance)
+            size = max(n, n_parameters + 2)
+            columns[name] = {
+                "log_likelihood": height,
+                "deviance": -2.0 * height,
+                "aic": -2.0 * height + 2 * n_parameters,
+                "bic": -2.0 * height + n_parameters * math.log(n) if n else math.nan,
+                "aicc": -2.0 * height + 2 * n_parameters * size / (size - n_parameters - 1),
+            }
+        return pd.DataFrame(columns)
+
+    def to_dict(self, level: float = 0.95) -> JSON:
+        """Everything as plain Python, for JSON: the columns of the summary, the studies, and the warnings.
+
+        What is undefined is None, and an open end is "inf" or "-inf", for JSON knows neither.
+        """
+        frame = self.summary_frame(level)
+        studies = self.study_frame(level).reset_index()
+        return {
+            "measure": self.measure,
+            "level": level,
+            **dict(zip(frame.columns, map(_plain, frame.iloc[0]), strict=True)),
+            "studies": [
+                dict(zip(studies.columns, map(_plain, row), strict=True))
+                for row in studies.itertuples(index=False)
+            ],
+            "warnings": [str(warning) for warning in self.warnings],
+        }
+
+    def sentence(self, level: float = 0.95) -> str:
+        """The result as the text of a paper gives it.
+
+        Examples
+        --------
+        >>> from netsynth import pool_effects
+        >>> pool_effects(
+        ...     [-0.51, -0.12, -0.33], se=[0.18, 0.10, 0.15], measure="log_hr", ci_method="wald"
+        ... ).sentence()
+        'pooled HR 0.75, 95% CI 0.60–0.94; I² = 51%; 95% PI 0.074–7.70 (3 studies)'
+        """
+        noun = {"Hazard ratio": "HR"}.get(self.label, self.label.lower())
+        percent = f"{100 * level:g}%"
+        said = f"{noun} {self.shown(self.natural)}, {percent} CI {self._span(self.natural_interval(level))}"
+        if not self.pooled:
+            return f"{said} (one study, {self.study[0]})"
+        said = f"pooled {said}; I² = {100 * self.i2:.0f}%"
+        prediction = self.natural_prediction_interval(level)
+        if not math.isnan(prediction.lower):
+            said += f"; {percent} PI {self._span(prediction)}"
+        return f"{said} ({self.k} studies)"
+
+    def _span(self, interval: Interval) -> str:
+        if math.isnan(interval.lower):
+            return "undefined"
+        low, high = (self.shown(end) for end in interval)
+        return _format.span(low.removesuffix("%"), high) if low.endswith("%") else _format.span(low, high)
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Forest plot; needs matplotlib."""
@@ -235,7 +396,9 @@ class PooledEffect:
 
     def _title(self) -> str:
         measure = MEASURES[self.measure]
-        label = f"{measure.label} ({measure.scale} scale)" if measure.kind == "probability" else measure.label
+        label = (
+            f"{self.label} ({measure.scale} scale)" if measure.kind in ("probability", "rate") else self.label
+        )
         if not self.pooled:
             return f"{label}, one study ({self.study[0]}), not pooled, k = 1"
         model = "common effect" if self.tau2_method == "CE" else f"random effects, tau2 by {self.tau2_method}"
@@ -265,22 +428,45 @@ class PooledEffect:
                 low, high = map(_format.significant, self.tau2_interval())
                 spread = f"tau2 {_format.significant(self.tau2)}   95% CI [{low}, {high}]   {spread}"
             if self.k == 2:  # the methods differ so much that one alone would mislead
-                each = ((name, self.confidence_interval(method=name)) for name in CI_METHODS)
+                names = [name for name in CI_METHODS if name != "KR"]
+                each = ((name, self.confidence_interval(method=name)) for name in names)
                 shown = ", ".join(f"{name} {self._bracket(self._natural(ends))}" for name, ends in each)
                 lines.append(f"  95% CI by method: {shown}")
             lines.append(f"  {spread}")
+            if self.tau2_method != "CE":
+                lines.append(f"  {self._heterogeneity_in_words()}")
         return "\n".join([self._title(), *lines, *(f"  {caution}" for caution in self.warnings)])
+
+    def _heterogeneity_in_words(self) -> str:
+        if self.tau2 > 0:
+            ends = np.array([self.estimate - self.tau, self.estimate + self.tau])
+            middle = self._span(self._natural(Interval(*ends.tolist())))
+            said = f"in words: two thirds of the true effects are estimated to lie in {middle}"
+            return f"{said}; tau2 may be 0" if self.tau2_interval().lower == 0 else said
+        upper = self.tau2_interval().upper
+        if upper == 0:
+            return "in words: the studies differ less than chance alone lets expect"
+        return "in words: no difference between true effects is seen, and none is ruled out up to the upper limit"
 
     def _repr_html_(self) -> str:
         names = (*self.study, "Pooled") if self.pooled else self.study
         limits = [*zip(*self.natural_study_interval(), strict=True), self.natural_interval()]
-        values = [*MEASURES[self.measure].from_scale(self.study_estimate), self.natural]
+        values = [*self.study_natural, self.natural]
         weights = [*(f"{100 * weight:.1f}%" for weight in self.weight), ""]
         rows = [
             (name, self.shown(value), self._bracket(Interval(*ends)), weight)
             for name, value, ends, weight in zip(names, values, limits, weights, strict=False)
         ]
         return _format.html_table(("study", "estimate", "95% CI", "weight"), rows, caption=self._title())
+
+
+def _plain(value: object) -> object:
+    """A number or text as JSON takes it."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
 
 
 def _interval(ends: Limits) -> Interval:

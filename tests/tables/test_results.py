@@ -188,7 +188,7 @@ def test_weights():
 
 def test_weights_of_random_effects_end_with_the_prediction():
     table = weights_table(effect())
-    assert table.title == "Hazard ratio, random effects, τ² by REML, CI by HK, 3 studies"
+    assert table.title == "Hazard ratio, random effects, τ² by REML, CI by mHK, 3 studies"
     assert [row[0] for row in table.rows] == ["A", "B", "C", "Pooled", "Prediction"]
 
 
