@@ -41,6 +41,12 @@ def test_forest_from_hazard_ratios(capsys, tmp_path):
     assert (tmp_path / "forest.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
+def test_subsets_on_a_cluster(capsys):
+    out = run("subsets_on_a_cluster", capsys).splitlines()
+    assert out[0].startswith("All 8,191 subsets")  # 2^13 less the empty one
+    assert out[-1] == "The cluster says the same: True"
+
+
 @pytest.fixture(scope="module")
 def nethm(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nethm")
