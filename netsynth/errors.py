@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 __all__ = [
     "AssumedRoleWarning",
+    "AsymmetryWarning",
+    "BackTransformationWarning",
+    "BoundaryWarning",
     "Caution",
     "ContinuityCorrectionWarning",
     "ConvergenceError",
@@ -21,6 +24,7 @@ __all__ = [
     "NetsynthError",
     "NetsynthWarning",
     "OverlapWarning",
+    "PriorWarning",
     "Problem",
     "ReadError",
     "ReportedTextError",
@@ -136,6 +140,10 @@ class ContinuityCorrectionWarning(NetsynthWarning):
     """Counts of none or all were given 1/2 so that they have an effect and a variance on the scale."""
 
 
+class BackTransformationWarning(NetsynthWarning):
+    """A value was pooled on a scale from which there is no exact way back."""
+
+
 class HarmonisationWarning(NetsynthWarning):
     """Results were taken to mean the same although their wording does not show it."""
 
@@ -146,6 +154,18 @@ class OverlapWarning(NetsynthWarning):
 
 class AssumedRoleWarning(NetsynthWarning):
     """The role of groups of patients was not stated and was taken from their labels."""
+
+
+class AsymmetryWarning(NetsynthWarning):
+    """Small-study effects cannot be judged, or a funnel is expected to be asymmetric without any."""
+
+
+class PriorWarning(NetsynthWarning):
+    """A prior that the data contradict, or one so wide that some numbers do not exist."""
+
+
+class BoundaryWarning(NetsynthWarning):
+    """An estimate lies at an end of its range: a variance of zero, a correlation of one."""
 
 
 class UnusableDataWarning(NetsynthWarning):
