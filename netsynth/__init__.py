@@ -2,6 +2,7 @@
 
 from netsynth import datasets, plots, tables
 from netsynth.aggregate import median_range
+from netsynth.counts import pool_proportions, pool_rates
 from netsynth.data.characteristic import ReportedCharacteristic
 from netsynth.data.endpoint import ENDPOINTS, Endpoint
 from netsynth.data.factor import ReportedFactor
@@ -34,7 +35,7 @@ from netsynth.errors import (
 )
 from netsynth.io import read_review, write_review
 from netsynth.outcomes import summarize_outcomes
-from netsynth.pool import pool_effects, pool_proportions
+from netsynth.pool import pool_effects
 from netsynth.prognostic import summarize_factors
 from netsynth.proportions import pool_outcome
 from netsynth.quality import score_reporting

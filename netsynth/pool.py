@@ -1,18 +1,16 @@
-"""Pool study effects, or proportions of counts, under the common-effect or the random-effects model."""
+"""Pool study effects under the common-effect or the random-effects model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from netsynth import _format, _validate
+from netsynth import _validate
 from netsynth._typing import FloatArray
 from netsynth.errors import (
     Caution,
-    ContinuityCorrectionWarning,
     ConvergenceError,
     FewStudiesWarning,
     InvalidInputError,
@@ -29,16 +27,15 @@ from netsynth.kernels.intervals import (
     combine,
     critical_value,
 )
-from netsynth.kernels.scales import MEASURES, EffectMeasure, ProportionMeasure, proportion_effect
+from netsynth.kernels.scales import MEASURES, EffectMeasure
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimator, Tau2Method, genq
 from netsynth.results.pooled import PooledEffect
 
-__all__ = ["pool_effects", "pool_proportions"]
+__all__ = ["pool_effects"]
 
-_PROPORTIONS = get_args(ProportionMeasure)
 #: Beyond these, which no data reach, powers of effects and weights overflow or vanish.
 _SMALLEST, _LARGEST, _WIDEST_RATIO = 1e-150, 1e150, 1e50
-_USER = 5  # frames from `caution` up to the caller of the verb: caution, _doubts, _pool, the verb, its caller
+_USER = 4  # frames from `caution` up to the caller of the verb: caution, _doubts, the verb, its caller
 
 
 def pool_effects(
@@ -105,8 +102,8 @@ def pool_effects(
     Notes
     -----
     The model is :math:`y_i \sim N(\mu, v_i + \tau^2)` [1]_. With :math:`w_i = 1 / (v_i + \hat\tau^2)`,
-    :math:`\hat\mu = \sum w_i y_i / \sum w_i`. The default interval for :math:`\mu` is Knapp and
-    Hartung's as modified by Röver, Knapp and Friede [2]_, the default prediction interval that of Higgins, Thompson and Spiegelhalter [3]_.
+    :math:`\hat\mu = \sum w_i y_i / \sum w_i`. The default interval for :math:`\mu` is Knapp and Hartung's as modified
+    by Röver, Knapp and Friede [2]_, the default prediction interval that of Higgins, Thompson and Spiegelhalter [3]_.
 
     References
     ----------
@@ -140,106 +137,13 @@ def pool_effects(
     if given is not None:
         _validate.same_length(y, "estimate", given, "weight")
         given = _validate.positive_1d(given, "weight", labels=names)
-    return _pool(y, s, measure, tau2_method, ci_method, prediction_method, names, weight=given)
-
-
-def pool_proportions(
-    n_events: npt.ArrayLike,
-    *,
-    n_total: npt.ArrayLike,
-    measure: ProportionMeasure = "logit_proportion",
-    tau2_method: Tau2Method | Tau2Estimator = "REML",
-    ci_method: CiMethod = "mHK",
-    prediction_method: PredictionMethod = "t_km2",
-    study: Iterable[str] | None = None,
-) -> PooledEffect:
-    """Pool proportions of counts on a transformed scale.
-
-    For survival percentages with censoring, which are not counts, give `pool_effects` the estimates and
-    standard errors on a survival scale.
-
-    Parameters
-    ----------
-    n_events, n_total : array_like of int, shape (k,)
-        Patients with the event, of how many.
-    measure : {"logit_proportion", "log_proportion", "arcsine_proportion"}
-        Scale on which the proportions are pooled.
-    tau2_method, ci_method, prediction_method, study
-        As in `pool_effects`.
-
-    Returns
-    -------
-    PooledEffect
-        As from `pool_effects`.
-
-    Raises
-    ------
-    InvalidInputError
-        If lengths differ, a count is negative or not whole, a total is zero, events exceed the total, the
-        scale is not one of the three, or as `pool_effects`.
-    ConvergenceError
-        As `pool_effects`.
-
-    Warns
-    -----
-    ContinuityCorrectionWarning
-        Studies with none or all of their patients had 1/2 added to events and non-events.
-    FewStudiesWarning, NarrowIntervalWarning
-        As `pool_effects`.
-
-    Examples
-    --------
-    >>> pooled = pool_proportions([11, 18, 21, 14], n_total=[19, 34, 72, 22])
-    >>> print(pooled)
-    Proportion (logit scale), random effects, tau2 by REML, CI by HK, k = 4
-      estimate  49.1%   95% CI [25.2%, 73.4%]   95% PI [5.0%, 94.6%]
-      tau2 0.335   95% CI [0.0276, 5.51]   I2 75%   Q 12.02 on 3 df, p = 0.007
-    """
-    x, n = _validate.array_1d(n_events, "n_events"), _validate.array_1d(n_total, "n_total")
-    _validate.same_length(x, "n_events", n, "n_total")
-    names = _validate.labels(study, x.size)
-    for name, events, total in zip(names, x, n, strict=True):
-        _validate.count(events, "n_events", where=name)
-        _validate.count(total, "n_total", where=name, minimum=1)
-        if events > total:
-            raise InvalidInputError(
-                f"{name}: n_events cannot exceed n_total; got {events:g} of {total:g}. Swapped?"
-            )
-    _validate.choice(measure, "measure", _PROPORTIONS)
-
-    effect = proportion_effect(x, n, measure)
-    cautions: tuple[Caution, ...] = ()
-    if effect.corrected.any():
-        affected = [name for name, corrected in zip(names, effect.corrected, strict=True) if corrected]
-        cautions = (
-            caution(
-                ContinuityCorrectionWarning,
-                f"{_format.listing(affected)}: none or all of the patients had the event, so 1/2 was added "
-                "to events and non-events. measure='arcsine_proportion' needs no such addition.",
-            ),
-        )
-    se = np.sqrt(effect.variance)
-    return _pool(effect.estimate, se, measure, tau2_method, ci_method, prediction_method, names, cautions)
-
-
-def _pool(
-    y: FloatArray,
-    se: FloatArray,
-    measure: EffectMeasure,
-    tau2_method: Tau2Method | Tau2Estimator,
-    ci_method: CiMethod,
-    prediction_method: PredictionMethod,
-    study: tuple[str, ...],
-    cautions: tuple[Caution, ...] = (),
-    weight: FloatArray | None = None,
-) -> PooledEffect:
-    _check_span(y, se, study)
+    _check_span(y, s, names)
     _validate.choice(ci_method, "ci_method", CI_METHODS)
     _validate.choice(prediction_method, "prediction_method", PREDICTION_METHODS)
-    method, estimator = _estimator(tau2_method, weight)
-    k, variance = y.size, se**2
-    if "KR" in (ci_method, prediction_method) and (method != "REML" or weight is not None):
-        found = f"tau2_method={method!r}" if weight is None else "weights of your own"
+    method, estimator = _estimator(tau2_method, given)
+    k, variance = y.size, s**2
+    if "KR" in (ci_method, prediction_method) and (method != "REML" or given is not None):
+        found = f"tau2_method={method!r}" if given is None else "weights of your own"
         raise InvalidInputError(
             f"Kenward-Roger (KR) is defined for tau2 by REML with weights 1 / (v + tau2); got {found}. Use 'mHK'."
         )
@@ -248,11 +152,11 @@ def _pool(
         tau2, ci_method = np.zeros(()), "wald"
     else:
         tau2 = _tau2(method, estimator, y, variance)
-    mean = combine(y, variance, tau2, weight)
-    error = CI_METHODS[ci_method](y, variance, tau2, weight)
-    share = mean.variance / (variance + tau2) if weight is None else weight / weight.sum()
+    mean = combine(y, variance, tau2, given)
+    error = CI_METHODS[ci_method](y, variance, tau2, given)
+    share = mean.variance / (variance + tau2) if given is None else given / given.sum()
 
-    for array in (y, se, share):
+    for array in (y, s, share):
         array.setflags(write=False)
     return PooledEffect(
         measure=measure,
@@ -265,12 +169,12 @@ def _pool(
         tau2_method=method,
         ci_method=ci_method,
         prediction_method=prediction_method,
-        study=study,
+        study=names,
         study_estimate=y,
-        study_se=se,
+        study_se=s,
         weight=share,
-        own_weight=weight is not None,
-        warnings=cautions + _doubts(variance, error, ci_method, study),
+        own_weight=given is not None,
+        warnings=_doubts(variance, error, ci_method, names),
     )
 
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from netsynth import _format
+from netsynth.counts import ProportionModel, pool_proportions
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.review import Review
 from netsynth.data.selection import OverlapRule
 from netsynth.data.study import Role
 from netsynth.errors import Caution, InvalidInputError, UnusableDataWarning, caution
-from netsynth.kernels.heterogeneity import Tau2Estimator, Tau2Method
 from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.scales import ProportionMeasure
-from netsynth.pool import pool_proportions
+from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
+from netsynth.results.counts import CountCiMethod
 from netsynth.results.pooled import PooledEffect
 
 __all__ = ["pool_outcome"]
@@ -24,12 +25,13 @@ def pool_outcome(
     review: Review,
     outcome: str,
     *,
+    model: ProportionModel = "binomial_normal",
     measure: ProportionMeasure = "logit_proportion",
     sets: Sequence[str] | None = None,
     roles: Sequence[Role] = ("overall", "arm"),
     overlap: OverlapRule = "largest",
-    tau2_method: Tau2Method | Tau2Estimator = "REML",
-    ci_method: CiMethod = "HK",
+    tau2_method: Tau2Method | Tau2Estimator | None = None,
+    ci_method: CiMethod | CountCiMethod | None = None,
 ) -> PooledEffect:
     """Pool a proportion that studies of a review report, such as relief of symptoms.
 
@@ -39,8 +41,8 @@ def pool_outcome(
         The studies.
     outcome : str
         Name of the proportion, such as "symptom_relief".
-    measure : {"logit_proportion", "log_proportion", "arcsine_proportion"}
-        Scale of pooling.
+    model, measure
+        The distribution of the counts, and the scale of "normal_normal", as in `pool_proportions`.
     sets, roles, overlap
         How one value a study is chosen, as in `Review.select_proportions`.
     tau2_method, ci_method
@@ -55,12 +57,16 @@ def pool_outcome(
     ------
     InvalidInputError
         If no study prints the outcome with its number of patients, or in every study none or all of the patients
-        had it and the scale has no place for that.
+        had it and the model has no place for that; and as `pool_proportions`.
+    ConvergenceError
+        As `pool_proportions`.
 
     Warns
     -----
     UnusableDataWarning
         If a study prints no number of patients.
+    FewStudiesWarning, ContinuityCorrectionWarning, BackTransformationWarning, NarrowIntervalWarning
+        As `pool_proportions`.
 
     Notes
     -----
@@ -79,7 +85,7 @@ def pool_outcome(
     ... )
     >>> pooled = pool_outcome(review, "symptom_relief")
     >>> pooled.k, round(pooled.natural, 2)
-    (3, 0.76)
+    (3, 0.77)
     """
     selection = review.select_proportions(outcome, sets=sets, roles=roles, overlap=overlap)
     names: list[str] = []
@@ -104,13 +110,21 @@ def pool_outcome(
             f"{outcome}: no study prints a proportion with its number of patients. "
             "Use summarize_outcomes for a median over studies."
         )
-    if measure != "arcsine_proportion" and all(x in (0, n) for x, n in zip(events, totals, strict=True)):
+    has_place = model == "normal_normal" and measure in ("arcsine_proportion", "double_arcsine_proportion")
+    if not has_place and all(x in (0, n) for x, n in zip(events, totals, strict=True)):
         raise InvalidInputError(
-            f"{outcome}: in every study none or all of the patients had it, so on the {measure.split('_')[0]} scale "
-            "the result would be the continuity correction. Use measure='arcsine_proportion', or summarize_outcomes."
+            f"{outcome}: in every study none or all of the patients had it, so there is nothing to estimate on the "
+            f"{measure.split('_')[0]} scale. Use summarize_outcomes, or model='normal_normal' with "
+            "measure='arcsine_proportion'."
         )
     pooled = pool_proportions(
-        events, n_total=totals, measure=measure, tau2_method=tau2_method, ci_method=ci_method, study=names
+        events,
+        n_total=totals,
+        model=model,
+        measure=measure,
+        tau2_method=tau2_method,
+        ci_method=ci_method,
+        study=names,
     )
     return replace(pooled, warnings=(*cautions, *pooled.warnings))
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netsynth.errors import (
-    ContinuityCorrectionWarning,
     ConvergenceError,
     FewStudiesWarning,
     InvalidInputError,
@@ -20,11 +19,10 @@ from netsynth.errors import (
 from netsynth.kernels.scales import MEASURES, survival_effect
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimate
 from netsynth.kernels.tau2_intervals import TAU2_INTERVALS
-from netsynth.pool import pool_effects, pool_proportions
+from netsynth.pool import pool_effects
 
 REFERENCES = Path(__file__).parent / "references"
 RANDOM_EFFECTS = json.loads((REFERENCES / "random_effects.json").read_text(encoding="utf-8"))
-PROPORTIONS = json.loads((REFERENCES / "proportions.json").read_text(encoding="utf-8"))
 LANDMARKS = json.loads((REFERENCES / "landmark_survival.json").read_text(encoding="utf-8"))
 FITS = [(data, method) for data in RANDOM_EFFECTS for method in data["fits"]]
 FIT_IDS = [f"{data['dataset']}-{method}" for data, method in FITS]
@@ -33,14 +31,6 @@ METAFOR_TEST = {"wald": "z", "t": "t", "HK": "knha", "mHK": "adhoc"}
 
 LOG_HR, SE = [-0.51, -0.12, -0.33], [0.18, 0.10, 0.15]
 # fmt: off
-#: Chemotherapy arms of the glioma trials (Fine 1993): alive at 12 months, of how many.
-GLIOMA = ([11, 18, 21, 14, 42, 80, 13, 37, 23, 19, 106, 170, 34, 18, 13, 12, 42],
-          [19, 34, 72, 22, 70, 183, 26, 61, 36, 45, 246, 386, 59, 45, 14, 26, 74])
-#: Catheter infections (Niel-Weise 2007): Stijnen, Hamza & Özdemir (2010), Stat Med 29:3046-3067, Table II.
-CONTROLS = ([3, 3, 9, 7, 6, 4, 3, 2, 19, 2, 7, 1, 5, 11, 0, 1, 3, 1],
-            [117, 35, 195, 136, 157, 139, 177, 39, 103, 122, 64, 58, 175, 180, 105, 262, 362, 69])
-TREATED = ([0, 1, 2, 0, 5, 1, 1, 1, 1, 1, 0, 0, 3, 6, 0, 0, 1, 4],
-           [116, 44, 208, 130, 151, 98, 174, 74, 97, 113, 66, 70, 188, 187, 118, 252, 345, 64])
 #: Cisapride (Hartung & Knapp 2001), https://doi.org/10.1002/sim.1009: improved, of how many, in both arms.
 CISAPRIDE = np.array([
     [15, 12, 29, 42, 14, 44, 14, 29, 10, 17, 38, 19, 21], [16, 16, 34, 56, 22, 54, 17, 58, 14, 26, 44, 29, 38],
@@ -56,33 +46,6 @@ def quiet(function, *args, **kwargs):
 
 
 # --- published ---------------------------------------------------------------------------------------------
-
-
-def test_published_glioma_survivors():
-    pooled = pool_proportions(GLIOMA[0], n_total=GLIOMA[1], ci_method="wald", prediction_method="normal")
-    assert pooled.natural == pytest.approx(0.5020, abs=5.1e-5)
-    assert pooled.natural_interval() == pytest.approx((0.4503, 0.5536), abs=5.1e-5)
-    assert pooled.natural_prediction_interval() == pytest.approx((0.3418, 0.6617), abs=5.1e-5)
-    assert pooled.tau2 == pytest.approx(0.1032, abs=5.1e-5)
-
-
-@pytest.mark.parametrize(
-    ("arm", "estimate", "tau2", "natural", "n_corrected"),
-    [(CONTROLS, -3.3018, 0.6629, 0.0355, 1), (TREATED, -4.2604, 0.3928, 0.0139, 6)],
-)
-def test_published_stijnen(arm, estimate, tau2, natural, n_corrected):
-    with pytest.warns(ContinuityCorrectionWarning) as said:
-        pooled = pool_proportions(arm[0], n_total=arm[1], ci_method="wald")
-    assert pooled.estimate == pytest.approx(estimate, abs=5.1e-5)
-    assert pooled.tau2 == pytest.approx(tau2, abs=5.1e-5)
-    assert pooled.natural == pytest.approx(natural, abs=5.1e-5)
-    assert len(re.findall(r"Study \d+", str(said[0].message))) == n_corrected
-
-
-def test_published_stijnen_interval():
-    pooled = quiet(pool_proportions, CONTROLS[0], n_total=CONTROLS[1], ci_method="wald")
-    assert pooled.se == pytest.approx(0.2378, abs=5.1e-5)
-    assert pooled.natural_interval() == pytest.approx((0.0226, 0.0554), abs=5.1e-5)
 
 
 def test_published_cisapride():
@@ -164,23 +127,6 @@ def test_reference_fit(data, method, ci_method):
     # the tail magnifies: a relative change of the statistic t moves p by its square
     t = abs(fit["beta"] / expected["se"])
     assert pooled.pvalue == pytest.approx(expected["pval"], rel=10 * rel * (1 + t * t), abs=1e-300)
-
-
-@pytest.mark.parametrize("case", PROPORTIONS, ids=lambda case: case["id"])
-@pytest.mark.parametrize("method", ["DL", "REML"])
-def test_reference_proportions(case, method):
-    fit = case["fits"][method]
-    pooled = quiet(
-        pool_proportions,
-        case["xi"],
-        n_total=case["ni"],
-        measure=case["measure"],
-        tau2_method=method,
-        ci_method="wald",
-    )
-    assert pooled.estimate == pytest.approx(fit["beta"], rel=1e-6)
-    assert pooled.tau2 == pytest.approx(fit["tau2"], rel=1e-5, abs=1e-9)
-    assert pooled.confidence_interval() == pytest.approx(fit["ci"], rel=1e-6)
 
 
 @pytest.mark.parametrize("case", LANDMARKS, ids=lambda case: case["id"])
@@ -476,13 +422,10 @@ def test_the_result_is_frozen_and_its_arrays_cannot_be_written():
     assert pooled.study_se[0] == 0.18
     with pytest.raises(dataclasses.FrozenInstanceError):
         pooled.estimate = 0.0
-    proportions = pool_proportions(GLIOMA[0], n_total=GLIOMA[1])
     for array in (
         pooled.study_estimate,
         pooled.study_se,
         pooled.weight,
-        proportions.study_estimate,
-        proportions.study_se,
     ):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1.0
@@ -552,12 +495,6 @@ def test_knapp_hartung_narrower_than_common_effect_is_said_and_kept():
     assert [str(caution) for caution in pooled.warnings] == [f"NarrowIntervalWarning: {message}"]
     assert str(pooled).endswith(f"  NarrowIntervalWarning: {message}")
     assert pool_effects(y, se=np.sqrt(v)).warnings == ()
-
-
-def test_warnings_point_at_the_caller():
-    with pytest.warns(NetsynthWarning) as said:
-        pool_proportions([0, 5], n_total=[10, 9])
-    assert [warning.filename for warning in said] == [__file__] * 2
 
 
 @given(st.floats(1e-45, 1e-4))
@@ -652,8 +589,7 @@ NAMES = ["Adams 2001", "Brown 2005", "Chen 2010"]
         ({"estimate": ["a", "b", "c"]}, "estimate must be numbers; got ['a', 'b', 'c']."),
         (
             {"measure": "hr"},
-            "measure must be one of generic, log_hr, logit_proportion, log_proportion, arcsine_proportion, "
-            "logit_survival, log_survival, cloglog_survival, arcsine_survival; got 'hr'.",
+            f"measure must be one of {', '.join(MEASURES)}; got 'hr'.",
         ),
         (
             {"tau2_method": "MP"},
@@ -695,39 +631,3 @@ def test_bad_input(change, message):
     call = {"estimate": LOG_HR, "se": [0.18, 0.10, 0.15], "study": NAMES} | change
     with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
         pool_effects(call.pop("estimate"), **call)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"n_events": [1, 7, 3]}, "Brown 2005: n_events cannot exceed n_total; got 7 of 6. Swapped?"),
-        ({"n_events": [1, -2, 3]}, "Brown 2005: n_events must be a whole number of at least 0; got -2."),
-        ({"n_events": [1, 2.5, 3]}, "Brown 2005: n_events must be a whole number of at least 0; got 2.5."),
-        ({"n_events": [1, np.nan, 3]}, "Brown 2005: n_events must be a whole number of at least 0; got nan."),
-        ({"n_total": [5, 6, 0]}, "Chen 2010: n_total must be a whole number of at least 1; got 0."),
-        ({"n_total": [5, 6]}, "n_events and n_total must have the same length; got 3 and 2."),
-        (
-            {"measure": "logit_survival"},
-            "measure must be one of logit_proportion, log_proportion, arcsine_proportion; got 'logit_survival'.",
-        ),
-    ],
-)
-def test_bad_counts(change, message):
-    call = {"n_events": [1, 2, 3], "n_total": [5, 6, 7], "study": NAMES} | change
-    with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
-        pool_proportions(call.pop("n_events"), **call)
-
-
-def test_none_and_all_are_corrected_in_those_studies_alone():
-    message = (
-        "Adams 2001 and Chen 2010: none or all of the patients had the event, so 1/2 was added to events and "
-        "non-events. measure='arcsine_proportion' needs no such addition."
-    )
-    with pytest.warns(ContinuityCorrectionWarning, match=f"^{re.escape(message)}$"):
-        pooled = pool_proportions([0, 2, 7], n_total=[5, 6, 7], study=NAMES, ci_method="wald")
-    expected = [np.log(0.5 / 5.5), np.log(2 / 4), np.log(7.5 / 0.5)]
-    assert pooled.study_estimate.tolist() == pytest.approx(expected)
-    assert pooled.study_se[0] ** 2 == pytest.approx(1 / 0.5 + 1 / 5.5)
-    assert [caution.name for caution in pooled.warnings] == ["ContinuityCorrectionWarning"]
-    plain = pool_proportions([0, 2, 7], n_total=[5, 6, 7], measure="arcsine_proportion", ci_method="wald")
-    assert plain.warnings == ()

@@ -1,21 +1,22 @@
 """Pooled proportions of a review."""
 
+import re
 import warnings
 
 import pytest
 
+from netsynth.counts import pool_proportions
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.review import Review
 from netsynth.data.study import Study
 from netsynth.datasets import load_nethm
 from netsynth.errors import (
-    ContinuityCorrectionWarning,
     InvalidInputError,
     NarrowIntervalWarning,
     UnusableDataWarning,
 )
-from netsynth.pool import pool_proportions
 from netsynth.proportions import pool_outcome
+from netsynth.results.counts import PooledCounts
 
 
 def review_of(*proportions):
@@ -60,8 +61,9 @@ def test_no_patients_at_all_is_an_error():
 
 
 def test_nethm_symptom_relief():
-    with pytest.warns((UnusableDataWarning, ContinuityCorrectionWarning)):
+    with pytest.warns(UnusableDataWarning):
         pooled = pool_outcome(load_nethm(), "symptom_relief")
+    assert isinstance(pooled, PooledCounts)
     # the studies that print patients: 8/8, 11/11, 12/17, 20/23
     by_study = dict(zip(pooled.study, pooled.study_estimate, strict=True))
     assert set(by_study) == {"Norton 2003", "hcm_wustl_2004", "Eriksson 2008", "Du 2015"}
@@ -74,10 +76,29 @@ def test_none_or_all_in_every_study_is_refused_but_on_the_arcsine():
         ReportedProportion.of("b", "mortality", n_events=0, n_total=21),
         ReportedProportion.of("c", "mortality", n_events=0, n_total=15),
     )
-    with pytest.raises(
-        InvalidInputError, match="mortality: in every study none or all of the patients had it"
-    ):
-        pool_outcome(review, "mortality")
+    message = (
+        "mortality: in every study none or all of the patients had it, so there is nothing to estimate on the logit "
+        "scale. Use summarize_outcomes, or model='normal_normal' with measure='arcsine_proportion'."
+    )
+    for model in ("binomial_normal", "beta_binomial", "normal_normal"):
+        with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
+            pool_outcome(review, "mortality", model=model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NarrowIntervalWarning)
-        assert pool_outcome(review, "mortality", measure="arcsine_proportion").natural == 0
+        arcsine = pool_outcome(review, "mortality", model="normal_normal", measure="arcsine_proportion")
+    assert arcsine.natural == 0
+
+
+def test_the_methods_are_handed_on():
+    review = review_of(
+        *(
+            ReportedProportion.of(name, "relief", n_events=x, n_total=n)
+            for name, x, n in (("a", 12, 17), ("b", 42, 56), ("c", 20, 23))
+        )
+    )
+    by_hand = pool_proportions(
+        [12, 42, 20], n_total=[17, 56, 23], model="normal_normal", tau2_method="DL", ci_method="wald"
+    )
+    handed_on = pool_outcome(review, "relief", model="normal_normal", tau2_method="DL", ci_method="wald")
+    assert handed_on.confidence_interval() == by_hand.confidence_interval()
+    assert (handed_on.tau2_method, handed_on.ci_method) == ("DL", "wald")

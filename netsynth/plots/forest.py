@@ -15,6 +15,7 @@ from netsynth.errors import InvalidInputError
 from netsynth.kernels.scales import MEASURES, Kind
 from netsynth.plots import _style
 from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column
+from netsynth.results.counts import PooledCounts
 from netsynth.results.pooled import PooledEffect
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["forest_plot"]
 PLOT_WIDTH: Final = 2.3  # inches the plot itself gets when the figure is ours
 LEAST_PLOT: Final = 0.9  # inches below which given axes are too narrow
 AXIS: Final = 0.22  # inches under the last row for the ticks and their labels
+_PLAIN_SHARE: Final = 0.3  # of the area of the largest square, for studies without weights
 ABOVE: Final = 1.8  # rows from the first study to the top: the heading and a rule
 
 
@@ -42,7 +44,8 @@ def forest_plot(
     Parameters
     ----------
     result : PooledEffect
-        From `pool_effects`, `pool_proportions` or `pool_landmark`.
+        From `pool_effects`, `pool_proportions`, `pool_rates` or `pool_landmark`. A model of counts has no weights: the
+        plot then shows the counts, and squares of one size.
     ax : Axes, optional
         Axes whose whole area the plot may use, text included; by default a new figure of the size needed.
     level : float
@@ -78,7 +81,7 @@ def forest_plot(
     level = _validate.level(level)
     measure = MEASURES[result.measure]
     factor = 100.0 if measure.kind == "probability" else 1.0
-    natural = factor * measure.from_scale(result.study_estimate)
+    natural = factor * result.study_natural
     low, high = (factor * end for end in result.natural_study_interval(level))
     mean = factor * result.natural
     ci, pi = (
@@ -98,12 +101,16 @@ def forest_plot(
     ]
     left += _further(columns or {}, k, n_rows)
     decimals = _decimals(measure.kind, result.study_se)
+    if measure.kind == "rate":
+        decimals = _rate_decimals(natural)
+    counted = isinstance(result, PooledCounts)
+    shares = np.full(k, _PLAIN_SHARE) if counted else result.weight / result.weight.max()
     estimates = [*natural, mean, *[math.nan] * (len(summaries) - 1)]
     ends = [*zip(low, high, strict=True), *summaries]
     right = [
-        Column("Weight", (*(f"{100 * w:.1f}%" for w in result.weight), *[""] * len(summaries)), "right"),
+        Column(*_weights(result, len(summaries)), "right"),
         Column(
-            f"{_heading(measure.label, measure.kind)} [{100 * level:g}% CI]",
+            f"{_heading(result.label, measure.kind)} [{100 * level:g}% CI]",
             tuple(
                 _row(value, pair, measure.kind, decimals) for value, pair in zip(estimates, ends, strict=True)
             ),
@@ -116,7 +123,7 @@ def forest_plot(
         ours = width_left + PLOT_WIDTH + width_right
         total = ours if ax is None else _style.area(ax)[0]
         room = total - width_left - width_right + 2 * min(width_left, width_right)
-        axis_label = _style.wrapped(_axis_label(label or measure.label, measure.kind), room)
+        axis_label = _style.wrapped(_axis_label(label or result.label, measure.kind), room)
         note = _style.wrapped(_heterogeneity(result), total, size=_style.SMALL)
         label_foot = AXIS + LINE * len(axis_label)
         foot = label_foot + (0.12 + LINE * len(note) if note else 0.0)
@@ -145,7 +152,7 @@ def forest_plot(
         ax.plot([mean, mean], [-0.75, y[k]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
         for i in range(k):
             _whisker(ax, low[i], high[i], y[i], limits)
-            _square(ax, natural[i], y[i], float(result.weight[i] / result.weight.max()), limits)
+            _square(ax, natural[i], y[i], float(shares[i]), limits)
         _diamond(ax, mean, ci, y[k], limits)
         if len(summaries) > 1:
             _bar(ax, pi, y[k + 1], limits)
@@ -155,6 +162,13 @@ def forest_plot(
             _style.rule(ax, width_left, width_right, height)
         _style.write_lines(ax, note, -width_left, -label_foot - 0.12)
     return ax
+
+
+def _weights(result: PooledEffect, n_summaries: int) -> tuple[str, tuple[str, ...]]:
+    """The column of weights, or of the counts where a model has none."""
+    if isinstance(result, PooledCounts):
+        return "Events/time" if result.is_rate else "Events/total", (*result.counts(), *[""] * n_summaries)
+    return "Weight", (*(f"{100 * w:.1f}%" for w in result.weight), *[""] * n_summaries)
 
 
 def _summary_names(result: PooledEffect, summaries: Sequence[object]) -> list[str]:
@@ -191,7 +205,13 @@ def _axis_label(label: str, kind: Kind) -> str:
 def _decimals(kind: Kind, se: FloatArray) -> int:
     if kind == "difference":  # two digits of the standard error in the middle
         return min(max(1 - math.floor(math.log10(float(np.median(se)))), 0), 6)
-    return {"probability": 1, "ratio": 2}[kind]
+    return {"probability": 1, "ratio": 2, "rate": 2}[kind]
+
+
+def _rate_decimals(natural: FloatArray) -> int:
+    """Two significant digits of the middle rate, at most six decimals."""
+    middle = float(np.median(natural[natural > 0])) if (natural > 0).any() else 1.0
+    return min(max(1 - math.floor(math.log10(middle)), 0), 6)
 
 
 def _shown(value: float, kind: Kind, decimals: int) -> str:
@@ -210,13 +230,16 @@ def _heterogeneity(result: PooledEffect) -> str:
     if not result.pooled:
         return ""
     p = _format.pvalue(result.q_pvalue)
-    q = f"Q = {result.q:.2f} on {result.k - 1} df, {p}"
+    statistic = "likelihood ratio" if isinstance(result, PooledCounts) else "Q"
+    q = f"{statistic} = {result.q:.2f} on {result.k - 1} df, {p}"
     if result.tau2_method == "CE":
         text = f"Heterogeneity: {q}; I² = {100 * result.i2:.0f}%"
     else:
-        tau2 = _format.significant(result.tau2)
+        spread = f"τ² = {_format.significant(result.tau2)}"
+        if isinstance(result, PooledCounts) and result.model == "beta_binomial":
+            spread = f"ρ = {_format.significant(result.rho)}"
         text = (
-            f"Heterogeneity: τ² = {tau2} ({result.tau2_method}); I² = {100 * result.i2:.0f}%; {q}. "
+            f"Heterogeneity: {spread} ({result.tau2_method}); I² = {100 * result.i2:.0f}%; {q}. "
             f"Interval of the mean: {result.ci_method}"
         )
     for sign in "=<>":  # a number stays on the line of what it is
@@ -256,8 +279,10 @@ def _limits(
     no_effect = float(to_axis(null))
     if kind == "ratio" or first - spread < no_effect < last + spread:
         first, last = min(first, no_effect), max(last, no_effect)
+    if kind == "rate":
+        first = 0.0
     margin = 0.03 * (last - first)
-    return float(from_axis(first - margin)), float(from_axis(last + margin))
+    return float(from_axis(first - margin * (kind != "rate"))), float(from_axis(last + margin))
 
 
 def _log(ratio: npt.ArrayLike) -> FloatArray:
@@ -284,7 +309,7 @@ def _ticks(is_ratio: bool, limits: tuple[float, float]) -> Iterable[Sequence[flo
 def _square(ax: Axes, value: float, y: float, share: float, limits: tuple[float, float]) -> None:
     if limits[0] <= value <= limits[1]:
         side = 2.0 + 5.5 * math.sqrt(share)  # area grows with the weight, but a square is never invisible
-        ax.plot([value], [y], marker="s", ms=side, color=_style.INK, mec="none", zorder=3)
+        ax.plot([value], [y], marker="s", ms=side, color=_style.INK, mec="none", clip_on=False, zorder=3)
 
 
 def _whisker(ax: Axes, low: float, high: float, y: float, limits: tuple[float, float]) -> None:

@@ -9,6 +9,7 @@ from netsynth import _format, _validate
 from netsynth._typing import Interval
 from netsynth.errors import InvalidInputError
 from netsynth.kernels.scales import MEASURES
+from netsynth.results.counts import PooledCounts
 from netsynth.results.pooled import PooledEffect
 from netsynth.tables.table import Column, Table
 
@@ -67,7 +68,7 @@ def pooled_table(effects: Mapping[str, PooledEffect], *, level: float = 0.95) ->
             effect.shown(effect.natural),
             _span(effect, effect.natural_interval(level)),
             _span(effect, effect.natural_prediction_interval(level)),
-            _format.significant(effect.tau2) if effect.pooled else "",
+            "" if math.isnan(effect.tau2) else _format.significant(effect.tau2),
             f"{100 * effect.i2:.0f}%" if effect.pooled else "",
             _format.pvalue(effect.q_pvalue) if effect.pooled else "",
             _scale(effect),
@@ -95,7 +96,7 @@ def weights_table(effect: PooledEffect, *, level: float = 0.95) -> Table:
     Returns
     -------
     Table
-        Estimate and confidence interval on the printed scale, and the weight.
+        Estimate and confidence interval on the printed scale, and the weight, or the counts where a model has none.
 
     Raises
     ------
@@ -119,18 +120,20 @@ def weights_table(effect: PooledEffect, *, level: float = 0.95) -> Table:
     C               1.35  1.01–1.81   26.2%
     Pooled          1.24  1.06–1.44
     """
-    measure = MEASURES[effect.measure]
-    natural = measure.from_scale(effect.study_estimate)
     limits = effect.natural_study_interval(level)
+    if isinstance(effect, PooledCounts):
+        heading, weights = "Events/time" if effect.is_rate else "Events/total", effect.counts()
+    else:
+        heading, weights = "Weight", tuple(f"{100 * weight:.1f}%" for weight in effect.weight)
     rows = [
         (
             study,
             effect.shown(float(value)),
             _span(effect, Interval(float(low), float(high))),
-            f"{100 * weight:.1f}%",
+            weight,
         )
         for study, value, low, high, weight in zip(
-            effect.study, natural, limits.lower, limits.upper, effect.weight, strict=True
+            effect.study, effect.study_natural, limits.lower, limits.upper, weights, strict=True
         )
     ]
     if effect.pooled:
@@ -140,14 +143,19 @@ def weights_table(effect: PooledEffect, *, level: float = 0.95) -> Table:
         prediction = effect.natural_prediction_interval(level)
         if not math.isnan(prediction.lower):
             rows.append(("Prediction", "", _span(effect, prediction), ""))
-    model = "common effect" if effect.tau2_method == "CE" else f"random effects, τ² by {effect.tau2_method}"
+    if isinstance(effect, PooledCounts):
+        model = f"{effect.model_in_words}, ML"
+    else:
+        model = (
+            "common effect" if effect.tau2_method == "CE" else f"random effects, τ² by {effect.tau2_method}"
+        )
     how = f"{model}, CI by {effect.ci_method}" if effect.pooled else "not pooled"
-    title = f"{measure.label}, {how}, {_format.plural(effect.k, 'study', 'studies')}"
+    title = f"{effect.label}, {how}, {_format.plural(effect.k, 'study', 'studies')}"
     columns = (
         Column("Study"),
-        Column(measure.label, "decimal"),
+        Column(effect.label, "decimal"),
         Column(f"{100 * level:g}% CI"),
-        Column("Weight", "decimal"),
+        Column(heading, "decimal" if heading == "Weight" else "right"),
     )
     return Table(title, columns, tuple(rows))
 

@@ -11,21 +11,25 @@ from netsynth.kernels.scales import (
     MEASURES,
     EffectMeasure,
     ProportionMeasure,
+    RateMeasure,
     SurvivalMeasure,
+    double_arcsine_inverse,
     proportion_effect,
+    rate_effect,
     survival_effect,
 )
 
 REFERENCES = Path(__file__).parents[1] / "references"
 PROPORTIONS = json.loads((REFERENCES / "proportions.json").read_text(encoding="utf-8"))
+RATES = json.loads((REFERENCES / "rates.json").read_text(encoding="utf-8"))
 PROBABILITY_SCALES = [name for name, measure in MEASURES.items() if measure.kind == "probability"]
 Z = 1.959963984540054
 
 
 def test_every_name_is_reachable_and_belongs_to_one_family():
     assert set(MEASURES) == set(get_args(EffectMeasure))
-    families = set(get_args(ProportionMeasure)) | set(get_args(SurvivalMeasure)) | {"generic", "log_hr"}
-    assert families == set(MEASURES)
+    families = [set(get_args(family)) for family in (ProportionMeasure, RateMeasure, SurvivalMeasure)]
+    assert set.union(*families, {"generic", "log_hr"}) == set(MEASURES)
 
 
 def test_only_differences_and_ratios_have_a_value_of_no_effect():
@@ -67,8 +71,77 @@ def test_reference_escalc(case):
     np.testing.assert_allclose(effect.estimate, case["yi"], rtol=1e-12, atol=1e-15)
     np.testing.assert_allclose(effect.variance, case["vi"], rtol=1e-12)
     full_or_none = [x in (0, n) for x, n in zip(case["xi"], case["ni"], strict=True)]
-    expected = [False] * len(full_or_none) if case["measure"] == "arcsine_proportion" else full_or_none
+    expected = [False] * len(full_or_none) if "arcsine" in case["measure"] else full_or_none
     assert effect.corrected.tolist() == expected
+
+
+@pytest.mark.parametrize("case", RATES, ids=lambda case: case["id"])
+def test_reference_escalc_rates(case):
+    effect = rate_effect(case["xi"], case["ti"], case["measure"])
+    np.testing.assert_allclose(effect.estimate, case["yi"], rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(effect.variance, case["vi"], rtol=1e-12)
+    expected = [x == 0 and case["measure"] in ("log_rate", "raw_rate") for x in case["xi"]]
+    assert effect.corrected.tolist() == expected
+
+
+def test_published_double_arcsine():
+    # 4 of 10, r-sig-meta-analysis, July 2017: .6936, variance .0238; back .4000 by Miller, .4087 by the squared sine
+    effect = proportion_effect([4], [10], "double_arcsine_proportion")
+    assert effect.estimate[0] == pytest.approx(0.6936, abs=5.1e-5)
+    assert effect.variance[0] == pytest.approx(0.0238, abs=5.1e-5)
+    assert double_arcsine_inverse(effect.estimate, 10)[0] == pytest.approx(0.4, abs=1e-12)
+    back = MEASURES["double_arcsine_proportion"].from_scale(effect.estimate)
+    assert back[0] == pytest.approx(0.4087, abs=5.1e-5)
+
+
+def test_published_miller():
+    # Miller (1978), Am Stat 32:138: 3/11, 6/17, 10/21, 1/6; he prints twice the value, and the inverse of means with
+    # the harmonic mean of n.
+    n = np.array([11, 17, 21, 6])
+    effect = proportion_effect([3, 6, 10, 1], n, "double_arcsine_proportion")
+    assert 2 * effect.estimate == pytest.approx([1.1391, 1.2888, 1.5253, 0.9515], abs=5.1e-5)
+    harmonic = 4 / (1 / n).sum()
+    weight = 1 / effect.variance
+    for mean, printed, back in (
+        (effect.estimate.mean(), 1.2262, 0.3164),
+        (weight @ effect.estimate / weight.sum(), 1.3093, 0.3595),
+    ):
+        assert 2 * mean == pytest.approx(printed, abs=5.1e-5)
+        assert double_arcsine_inverse(mean, harmonic) == pytest.approx(back, abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in PROPORTIONS if "double" in case["measure"]], ids=lambda case: case["id"]
+)
+def test_reference_miller_inverse_with_the_harmonic_mean(case):
+    for fit in case["fits"].values():
+        back = fit["back_hm"]
+        got = double_arcsine_inverse([fit["beta"], *fit["ci"]], back["harmonic_mean_n"])
+        np.testing.assert_allclose(got, [back["pred"], back["ci_lb"], back["ci_ub"]], rtol=1e-9, atol=1e-14)
+
+
+def test_millers_inverse_of_a_pooled_value_can_be_absurd():
+    # Five studies with at least 2.0% in the largest: Miller's inverse with the harmonic mean of n says 0.06%, that of
+    # the scale here 2.0%. After Schwarzer et al. (2019), https://doi.org/10.1002/jrsm.1348.
+    x, n = np.array([0, 0, 1, 2000, 3]), np.array([9, 12, 15, 100_000, 11])
+    effect = proportion_effect(x, n, "double_arcsine_proportion")
+    mean = (effect.estimate / effect.variance).sum() / (1 / effect.variance).sum()
+    assert mean == pytest.approx(0.141991, abs=5.1e-7)
+    assert double_arcsine_inverse(mean, 5 / (1 / n).sum()) == pytest.approx(0.0006, abs=5.1e-5)
+    assert MEASURES["double_arcsine_proportion"].from_scale(mean) == pytest.approx(0.02, abs=5.1e-4)
+
+
+@given(n=st.integers(1, 500), share=st.floats(0, 1))
+def test_millers_inverse_brings_a_study_back(n, share):
+    x = round(share * n)
+    effect = proportion_effect([x], [n], "double_arcsine_proportion")
+    assert double_arcsine_inverse(effect.estimate, n)[0] == pytest.approx(x / n, abs=1e-7)
+    assert double_arcsine_inverse([-1.0, 3.0], n).tolist() == pytest.approx([0.0, 1.0], abs=1e-7)
+
+
+def test_a_rate_is_never_negative():
+    for name in get_args(RateMeasure):
+        assert float(MEASURES[name].from_scale(-0.3)) >= 0
 
 
 # Kaplan-Meier of 6-MP (Freireich 1963; the data are printed in every textbook): events and numbers at risk
