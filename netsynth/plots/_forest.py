@@ -1,0 +1,148 @@
+"""Pieces of plots on the printed scale: limits and ticks of an axis, and the marks of studies and of means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from netsynth import _format
+from netsynth._typing import FloatArray
+from netsynth.kernels.scales import MEASURES, EffectMeasure, Kind
+from netsynth.plots import _style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Ends = tuple[float, float]
+
+
+def factor(measure: EffectMeasure) -> float:
+    """What a natural value is multiplied by to be shown: 100 for probabilities, which are in percent."""
+    return 100.0 if MEASURES[measure].kind == "probability" else 1.0
+
+
+def heading(measure: EffectMeasure) -> str:
+    """Name of the values in the heading of a column."""
+    label, kind = MEASURES[measure].label, MEASURES[measure].kind
+    short = "HR" if label == "Hazard ratio" else label
+    return f"{short}, %" if kind == "probability" else short
+
+
+def axis_text(label: str, kind: Kind) -> str:
+    """Label of an axis, with its unit once."""
+    text = _style.one_line(label)
+    return f"{text}, %" if kind == "probability" and "%" not in text else text
+
+
+def decimals(kind: Kind, se: FloatArray) -> int:
+    """Decimals of the values in a column."""
+    if kind == "difference":  # two digits of the standard error in the middle
+        return min(max(1 - math.floor(math.log10(float(np.median(se)))), 0), 6)
+    return {"probability": 1, "ratio": 2}[kind]
+
+
+def row_text(value: float, ends: Ends, kind: Kind, digits: int) -> str:
+    """A value and its interval as parts of a column; a nan value is left out."""
+    shown = "" if math.isnan(value) else _number(value, kind, digits)
+    low, high = (_number(end, kind, digits) for end in ends)
+    return f"{shown}\t[{low},\t{high}]"
+
+
+def _number(value: float, kind: Kind, digits: int) -> str:
+    if kind == "ratio" and not 0.005 <= value < 999.995:
+        return "<0.01" if value < 1 else ">1000"
+    return _style.number(_format.number(value, digits))
+
+
+def unbroken(text: str) -> str:
+    """The text with each number kept on the line of what it is."""
+    for sign in "=<>":
+        text = text.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
+    return text
+
+
+def limits(
+    measure: EffectMeasure, natural: FloatArray, low: FloatArray, high: FloatArray, more: Sequence[Ends]
+) -> Ends:
+    """Limits of an axis that shows effects and their intervals, and more intervals, as far as sense goes."""
+    kind = MEASURES[measure].kind
+    if kind == "probability":
+        return 0.0, 100.0
+    is_ratio = kind == "ratio"
+    centre = to_axis(natural, is_ratio)
+    lows, highs = (
+        to_axis([*ends, *others], is_ratio)
+        for ends, others in zip((low, high), zip(*more, strict=True), strict=True)
+    )
+    # a wide interval must not squeeze the others: it is cut one spread of the estimates beyond them
+    spread = max(float(np.ptp(centre)), float(np.median(highs - lows)))
+    first = max(float(lows.min()), float(centre.min()) - spread)
+    last = min(float(highs.max()), float(centre.max()) + spread)
+    no_effect = float(to_axis([MEASURES[measure].null], is_ratio)[0])
+    if is_ratio or first - spread < no_effect < last + spread:
+        first, last = min(first, no_effect), max(last, no_effect)
+    margin = 0.03 * (last - first)
+    first, last = first - margin, last + margin
+    return (math.exp(first), math.exp(last)) if is_ratio else (first, last)
+
+
+def to_axis(value: npt.ArrayLike, is_ratio: bool) -> FloatArray:
+    """Place on an axis: logarithms of ratios, for which there is no place at 0 or infinity."""
+    return np.asarray(np.log(np.clip(value, 1e-100, 1e100)) if is_ratio else value, dtype=np.float64)
+
+
+def ticks(is_ratio: bool, ends: Ends) -> Iterable[Sequence[float]]:
+    """Round values inside limits, many first."""
+    low, high = ends
+    if not is_ratio or high / low < 4:
+        yield from _style.even_ticks(low, high)
+    if is_ratio:
+        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        for digits, step in (
+            ((1, 2, 5), 1),
+            ((1, 3), 1),
+            *(((1,), step) for step in (1, 2, 3, 5, 10, 20, 50)),
+        ):
+            start = step * math.ceil(first / step)  # so that 1 is always among the ticks
+            found = [d * 10.0**e for e in range(start - step, last + 1, step) for d in digits]
+            yield [tick for tick in found if low <= tick <= high]
+
+
+def square(ax: Axes, value: float, y: float, share: float, ends: Ends) -> None:
+    """A study whose weight is `share` of the largest."""
+    if ends[0] <= value <= ends[1]:
+        side = 2.0 + 5.5 * math.sqrt(share)  # area grows with the weight, but a square is never invisible
+        ax.plot([value], [y], marker="s", ms=side, color=_style.INK, mec="none", zorder=3)
+
+
+def whisker(ax: Axes, interval: Ends, y: float, ends: Ends) -> None:
+    """The interval of a study."""
+    a, b = max(interval[0], ends[0]), min(interval[1], ends[1])
+    if a < b:
+        ax.plot([a, b], [y, y], color=_style.INK, lw=0.9, solid_capstyle="butt", zorder=2)
+    _arrows(ax, interval, y, ends, _style.INK)
+
+
+def diamond(ax: Axes, mean: float, interval: Ends, y: float, ends: Ends) -> None:
+    """A mean and its interval."""
+    a, b = max(interval[0], ends[0]), min(interval[1], ends[1])
+    ax.fill([a, mean, b, mean], [y, y - 0.32, y, y + 0.32], color=_style.BLUE, lw=0, zorder=4)
+    _arrows(ax, interval, y, ends, _style.BLUE)
+
+
+def bar(ax: Axes, interval: Ends, y: float, ends: Ends) -> None:
+    """A prediction interval."""
+    a, b = max(interval[0], ends[0]), min(interval[1], ends[1])
+    ax.fill([a, b, b, a], [y - 0.1, y - 0.1, y + 0.1, y + 0.1], color=_style.SKY, lw=0, zorder=3)
+    _arrows(ax, interval, y, ends, _style.SKY)
+
+
+def _arrows(ax: Axes, interval: Ends, y: float, ends: Ends, color: str) -> None:
+    """A pointed end where an interval leaves the axis."""
+    for is_cut, end, marker in ((interval[0] < ends[0], ends[0], "<"), (interval[1] > ends[1], ends[1], ">")):
+        if is_cut:
+            ax.plot([end], [y], marker=marker, ms=4.5, color=color, mec="none", clip_on=False, zorder=4)
