@@ -73,7 +73,9 @@ def simulate(setting: Setting) -> list[dict[str, object]]:
     best = (1.0 / (v + tau2)).sum() ** -0.5
     rows: list[dict[str, object]] = []
 
-    def keep(kind: str, estimator: str, method: str, lower: FloatArray, upper: FloatArray, hit: FloatArray) -> None:
+    def keep(
+        kind: str, estimator: str, method: str, lower: FloatArray, upper: FloatArray, hit: FloatArray
+    ) -> None:
         defined = np.isfinite(lower)
         rows.append(
             {
@@ -85,7 +87,9 @@ def simulate(setting: Setting) -> list[dict[str, object]]:
                 "method": method,
                 "coverage": hit[defined].mean() if defined.any() else np.nan,
                 # in units of the width of an interval that knows tau2
-                "median_width": np.median((upper - lower)[defined]) / (2 * 1.959964 * best) if defined.any() else np.nan,
+                "median_width": np.median((upper - lower)[defined]) / (2 * 1.959964 * best)
+                if defined.any()
+                else np.nan,
                 "undefined": 1.0 - defined.mean(),
             }
         )
@@ -119,7 +123,9 @@ def content(lower: FloatArray, upper: FloatArray, tau2: float) -> FloatArray:
 
 def main() -> None:
     """Simulate every setting, write the table, print its summary."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--replications", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=2012)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -128,7 +134,9 @@ def main() -> None:
     seeds = np.random.SeedSequence(options.seed).spawn(len(settings))
     chunks = [Setting(*s, options.replications, seed) for s, seed in zip(settings, seeds, strict=True)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # medians of nothing where an interval needs more studies
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # medians of nothing where an interval needs more studies
         rows = [row for part in map_chunks(simulate, chunks, description="settings") for row in part]
     table = pd.DataFrame(rows)
     options.out.parent.mkdir(parents=True, exist_ok=True)
