@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from netsynth import _format
 from netsynth._typing import FloatArray
+from netsynth.errors import InvalidInputError
 from netsynth.kernels.scales import MEASURES, EffectMeasure, Kind
 from netsynth.plots import _style
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Ends = tuple[float, float]
+#: Ends in percent of an axis on which every probability is small, or, from 100 down, is large.
+_SMALL: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0)
 
 
 def factor(measure: EffectMeasure) -> float:
@@ -25,9 +28,9 @@ def factor(measure: EffectMeasure) -> float:
     return 100.0 if MEASURES[measure].kind == "probability" else 1.0
 
 
-def heading(measure: EffectMeasure) -> str:
-    """Name of the values in the heading of a column."""
-    label, kind = MEASURES[measure].label, MEASURES[measure].kind
+def heading(measure: EffectMeasure, label: str = "") -> str:
+    """Name of the values in the heading of a column; `label` in place of that of the measure."""
+    kind, label = MEASURES[measure].kind, label or MEASURES[measure].label
     short = "HR" if label == "Hazard ratio" else label
     return f"{short}, %" if kind == "probability" else short
 
@@ -38,11 +41,14 @@ def axis_text(label: str, kind: Kind) -> str:
     return f"{text}, %" if kind == "probability" and "%" not in text else text
 
 
-def decimals(kind: Kind, se: FloatArray) -> int:
+def decimals(kind: Kind, se: FloatArray, natural: FloatArray) -> int:
     """Decimals of the values in a column."""
-    if kind == "difference":  # two digits of the standard error in the middle
-        return min(max(1 - math.floor(math.log10(float(np.median(se)))), 0), 6)
-    return {"probability": 1, "ratio": 2}[kind]
+    if kind in ("probability", "ratio"):
+        return {"probability": 1, "ratio": 2}[kind]
+    # two digits of the standard error in the middle, or of the rate in the middle
+    sizes = se if kind == "difference" else natural[natural > 0]
+    middle = float(np.median(sizes)) if sizes.size else 1.0
+    return min(max(1 - math.floor(math.log10(middle)), 0), 6)
 
 
 def row_text(value: float, ends: Ends, kind: Kind, digits: int) -> str:
@@ -70,14 +76,18 @@ def limits(
 ) -> Ends:
     """Limits of an axis that shows effects and their intervals, and more intervals, as far as sense goes."""
     kind = MEASURES[measure].kind
-    if kind == "probability":
-        return 0.0, 100.0
     is_ratio = kind == "ratio"
     centre = to_axis(natural, is_ratio)
     lows, highs = (
         to_axis([*ends, *others], is_ratio)
         for ends, others in zip((low, high), zip(*more, strict=True), strict=True)
     )
+    if kind == "probability":  # from 0, or to 100, unless all are on the other side
+        if highs.max() <= _SMALL[-1]:
+            return 0.0, next(end for end in _SMALL if end >= highs.max())
+        if lows.min() >= 100.0 - _SMALL[-1]:
+            return 100.0 - next(end for end in _SMALL if end >= 100.0 - lows.min()), 100.0
+        return 0.0, 100.0
     # a wide interval must not squeeze the others: it is cut one spread of the estimates beyond them
     spread = max(float(np.ptp(centre)), float(np.median(highs - lows)))
     first = max(float(lows.min()), float(centre.min()) - spread)
@@ -86,13 +96,24 @@ def limits(
     if is_ratio or first - spread < no_effect < last + spread:
         first, last = min(first, no_effect), max(last, no_effect)
     margin = 0.03 * (last - first)
-    first, last = first - margin, last + margin
+    first, last = (0.0 if kind == "rate" else first - margin), last + margin
     return (math.exp(first), math.exp(last)) if is_ratio else (first, last)
 
 
 def to_axis(value: npt.ArrayLike, is_ratio: bool) -> FloatArray:
     """Place on an axis: logarithms of ratios, for which there is no place at 0 or infinity."""
     return np.asarray(np.log(np.clip(value, 1e-100, 1e100)) if is_ratio else value, dtype=np.float64)
+
+
+def checked(xlim: Ends | None, is_ratio: bool) -> Ends | None:
+    """Limits that a caller asked for, if they are limits."""
+    if xlim is None:
+        return None
+    low, high = map(float, xlim)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high and (low > 0 or not is_ratio)):
+        kind = "two positive numbers" if is_ratio else "two numbers"
+        raise InvalidInputError(f"xlim must be {kind}, the smaller one first; got {xlim!r}.")
+    return low, high
 
 
 def ticks(is_ratio: bool, ends: Ends) -> Iterable[Sequence[float]]:
@@ -105,7 +126,7 @@ def ticks(is_ratio: bool, ends: Ends) -> Iterable[Sequence[float]]:
         for digits, step in (
             ((1, 2, 5), 1),
             ((1, 3), 1),
-            *(((1,), step) for step in (1, 2, 3, 5, 10, 20, 50)),
+            *(((1,), step) for step in (1, 2, 3, 5, 10, 20, 50, 100)),
         ):
             start = step * math.ceil(first / step)  # so that 1 is always among the ticks
             found = [d * 10.0**e for e in range(start - step, last + 1, step) for d in digits]
@@ -116,7 +137,7 @@ def square(ax: Axes, value: float, y: float, share: float, ends: Ends) -> None:
     """A study whose weight is `share` of the largest."""
     if ends[0] <= value <= ends[1]:
         side = 2.0 + 5.5 * math.sqrt(share)  # area grows with the weight, but a square is never invisible
-        ax.plot([value], [y], marker="s", ms=side, color=_style.INK, mec="none", zorder=3)
+        ax.plot([value], [y], marker="s", ms=side, color=_style.INK, mec="none", clip_on=False, zorder=3)
 
 
 def whisker(ax: Axes, interval: Ends, y: float, ends: Ends) -> None:
@@ -124,24 +145,24 @@ def whisker(ax: Axes, interval: Ends, y: float, ends: Ends) -> None:
     a, b = max(interval[0], ends[0]), min(interval[1], ends[1])
     if a < b:
         ax.plot([a, b], [y, y], color=_style.INK, lw=0.9, solid_capstyle="butt", zorder=2)
-    _arrows(ax, interval, y, ends, _style.INK)
+    arrows(ax, interval, y, ends, _style.INK)
 
 
 def diamond(ax: Axes, mean: float, interval: Ends, y: float, ends: Ends) -> None:
     """A mean and its interval."""
     a, b = max(interval[0], ends[0]), min(interval[1], ends[1])
     ax.fill([a, mean, b, mean], [y, y - 0.32, y, y + 0.32], color=_style.BLUE, lw=0, zorder=4)
-    _arrows(ax, interval, y, ends, _style.BLUE)
+    arrows(ax, interval, y, ends, _style.BLUE)
 
 
 def bar(ax: Axes, interval: Ends, y: float, ends: Ends) -> None:
     """A prediction interval."""
     a, b = max(interval[0], ends[0]), min(interval[1], ends[1])
     ax.fill([a, b, b, a], [y - 0.1, y - 0.1, y + 0.1, y + 0.1], color=_style.SKY, lw=0, zorder=3)
-    _arrows(ax, interval, y, ends, _style.SKY)
+    arrows(ax, interval, y, ends, _style.SKY)
 
 
-def _arrows(ax: Axes, interval: Ends, y: float, ends: Ends, color: str) -> None:
+def arrows(ax: Axes, interval: Ends, y: float, ends: Ends, color: str) -> None:
     """A pointed end where an interval leaves the axis."""
     for is_cut, end, marker in ((interval[0] < ends[0], ends[0], "<"), (interval[1] > ends[1], ends[1], ">")):
         if is_cut:

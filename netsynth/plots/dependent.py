@@ -91,8 +91,8 @@ def cohort_forest_plot(
         Column("Cohort", tuple(shown)),
         Column("Result", tuple(_style.one_line(result.study[i]) for i in order)),
     ]
-    kind: Kind = "difference" if measure.kind == "rate" else measure.kind  # digits by the error
-    digits = _forest.decimals(kind, result.study_se)
+    kind = measure.kind
+    digits = _forest.decimals(kind, result.study_se, natural)
     rows = zip((*natural, mean, math.nan), (*zip(low, high, strict=True), ci, pi), strict=True)
     right = [
         Column("Weight", (*(f"{100 * result.weight[i]:.1f}%" for i in order), "", ""), "right"),

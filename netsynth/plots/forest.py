@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from netsynth import _format, _validate
-from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
-from netsynth.kernels.scales import MEASURES, Kind
-from netsynth.plots import _style
+from netsynth.kernels.scales import MEASURES
+from netsynth.plots import _forest, _style
 from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column
 from netsynth.results.counts import PooledCounts
 from netsynth.results.pooled import PooledEffect
@@ -80,7 +78,7 @@ def forest_plot(
     """
     level = _validate.level(level)
     measure = MEASURES[result.measure]
-    factor = 100.0 if measure.kind == "probability" else 1.0
+    factor = _forest.factor(result.measure)
     natural = factor * result.study_natural
     low, high = (factor * end for end in result.natural_study_interval(level))
     mean = factor * result.natural
@@ -90,8 +88,8 @@ def forest_plot(
     )
     summaries = [ci, pi] if math.isfinite(pi[0]) else [ci]
     k, n_rows = result.k, result.k + len(summaries)
-    limits = _checked(xlim, measure.is_ratio) or _limits(
-        measure.kind, measure.null, natural, low, high, summaries
+    limits = _forest.checked(xlim, measure.is_ratio) or _forest.limits(
+        result.measure, natural, low, high, summaries
     )
 
     left = [
@@ -100,9 +98,7 @@ def forest_plot(
         )
     ]
     left += _further(columns or {}, k, n_rows)
-    decimals = _decimals(measure.kind, result.study_se)
-    if measure.kind == "rate":
-        decimals = _rate_decimals(natural)
+    decimals = _forest.decimals(measure.kind, result.study_se, natural)
     counted = isinstance(result, PooledCounts)
     shares = np.full(k, _PLAIN_SHARE) if counted else result.weight / result.weight.max()
     estimates = [*natural, mean, *[math.nan] * (len(summaries) - 1)]
@@ -110,9 +106,10 @@ def forest_plot(
     right = [
         Column(*_weights(result, len(summaries)), "right"),
         Column(
-            f"{_heading(result.label, measure.kind)} [{100 * level:g}% CI]",
+            f"{_forest.heading(result.measure, result.label)} [{100 * level:g}% CI]",
             tuple(
-                _row(value, pair, measure.kind, decimals) for value, pair in zip(estimates, ends, strict=True)
+                _forest.row_text(value, pair, measure.kind, decimals)
+                for value, pair in zip(estimates, ends, strict=True)
             ),
             "right",
             bold_from=k,
@@ -123,7 +120,7 @@ def forest_plot(
         ours = width_left + PLOT_WIDTH + width_right
         total = ours if ax is None else _style.area(ax)[0]
         room = total - width_left - width_right + 2 * min(width_left, width_right)
-        axis_label = _style.wrapped(_axis_label(label or result.label, measure.kind), room)
+        axis_label = _style.wrapped(_forest.axis_text(label or result.label, measure.kind), room)
         note = _style.wrapped(_heterogeneity(result), total, size=_style.SMALL)
         label_foot = AXIS + LINE * len(axis_label)
         foot = label_foot + (0.12 + LINE * len(note) if note else 0.0)
@@ -143,7 +140,7 @@ def forest_plot(
         ax.set_xlim(*limits)
         ax.set_yticks([])
         _style.frame(ax)
-        _style.set_ticks(ax, _ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
+        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
         _style.axis_label(ax, axis_label)
         for i in range(1, k, 2):
             _style.stripe(ax, width_left, width_right, i)
@@ -151,11 +148,11 @@ def forest_plot(
             ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
         ax.plot([mean, mean], [-0.75, y[k]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
         for i in range(k):
-            _whisker(ax, low[i], high[i], y[i], limits)
-            _square(ax, natural[i], y[i], float(shares[i]), limits)
-        _diamond(ax, mean, ci, y[k], limits)
+            _forest.whisker(ax, (low[i], high[i]), y[i], limits)
+            _forest.square(ax, natural[i], y[i], float(shares[i]), limits)
+        _forest.diamond(ax, mean, ci, y[k], limits)
         if len(summaries) > 1:
-            _bar(ax, pi, y[k + 1], limits)
+            _forest.bar(ax, pi, y[k + 1], limits)
         _style.write_columns(ax, left, -width_left, y, -1.25, place=_style.beside(ax))
         _style.write_columns(ax, right, GAP, y, -1.25, place=_style.beside(ax, right=True))
         for height in (-0.75, k - 0.15):
@@ -193,39 +190,6 @@ def _further(columns: Mapping[str, Sequence[object]], k: int, n_rows: int) -> li
     return found
 
 
-def _heading(label: str, kind: Kind) -> str:
-    return {"ratio": "HR", "probability": f"{label}, %"}.get(kind, label)
-
-
-def _axis_label(label: str, kind: Kind) -> str:
-    text = _style.one_line(label)
-    return f"{text}, %" if kind == "probability" and "%" not in text else text
-
-
-def _decimals(kind: Kind, se: FloatArray) -> int:
-    if kind == "difference":  # two digits of the standard error in the middle
-        return min(max(1 - math.floor(math.log10(float(np.median(se)))), 0), 6)
-    return {"probability": 1, "ratio": 2, "rate": 2}[kind]
-
-
-def _rate_decimals(natural: FloatArray) -> int:
-    """Two significant digits of the middle rate, at most six decimals."""
-    middle = float(np.median(natural[natural > 0])) if (natural > 0).any() else 1.0
-    return min(max(1 - math.floor(math.log10(middle)), 0), 6)
-
-
-def _shown(value: float, kind: Kind, decimals: int) -> str:
-    if kind == "ratio" and not 0.005 <= value < 999.995:
-        return "<0.01" if value < 1 else ">1000"
-    return _style.number(_format.number(value, decimals))
-
-
-def _row(value: float, ends: tuple[float, float], kind: Kind, decimals: int) -> str:
-    shown = "" if math.isnan(value) else _shown(value, kind, decimals)
-    low, high = (_shown(end, kind, decimals) for end in ends)
-    return f"{shown}\t[{low},\t{high}]"
-
-
 def _heterogeneity(result: PooledEffect) -> str:
     if not result.pooled:
         return ""
@@ -242,97 +206,4 @@ def _heterogeneity(result: PooledEffect) -> str:
             f"Heterogeneity: {spread} ({result.tau2_method}); I² = {100 * result.i2:.0f}%; {q}. "
             f"Interval of the mean: {result.ci_method}"
         )
-    for sign in "=<>":  # a number stays on the line of what it is
-        text = text.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
-    return text
-
-
-def _checked(xlim: tuple[float, float] | None, is_ratio: bool) -> tuple[float, float] | None:
-    if xlim is None:
-        return None
-    low, high = map(float, xlim)
-    if not (math.isfinite(low) and math.isfinite(high) and low < high and (low > 0 or not is_ratio)):
-        kind = "two positive numbers" if is_ratio else "two numbers"
-        raise InvalidInputError(f"xlim must be {kind}, the smaller one first; got {xlim!r}.")
-    return low, high
-
-
-def _limits(
-    kind: Kind,
-    null: float,
-    natural: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    summaries: Sequence[tuple[float, float]],
-) -> tuple[float, float]:
-    if kind == "probability":
-        return 0.0, 100.0
-    to_axis, from_axis = (_log, np.exp) if kind == "ratio" else (np.asarray, np.asarray)
-    centre = to_axis(natural)
-    lows, highs = (
-        to_axis([*ends, *more]) for ends, more in zip((low, high), zip(*summaries, strict=True), strict=True)
-    )
-    # a wide interval must not squeeze the others: it is cut one spread of the estimates beyond them
-    spread = max(float(np.ptp(centre)), float(np.median(highs - lows)))
-    first = max(float(lows.min()), float(centre.min()) - spread)
-    last = min(float(highs.max()), float(centre.max()) + spread)
-    no_effect = float(to_axis(null))
-    if kind == "ratio" or first - spread < no_effect < last + spread:
-        first, last = min(first, no_effect), max(last, no_effect)
-    if kind == "rate":
-        first = 0.0
-    margin = 0.03 * (last - first)
-    return float(from_axis(first - margin * (kind != "rate"))), float(from_axis(last + margin))
-
-
-def _log(ratio: npt.ArrayLike) -> FloatArray:
-    """Logarithm for an axis, which has no place for a ratio of 0 or infinity."""
-    return np.asarray(np.log(np.clip(ratio, 1e-100, 1e100)))
-
-
-def _ticks(is_ratio: bool, limits: tuple[float, float]) -> Iterable[Sequence[float]]:
-    low, high = limits
-    if not is_ratio or high / low < 4:
-        yield from _style.even_ticks(low, high)
-    if is_ratio:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        for digits, step in (
-            ((1, 2, 5), 1),
-            ((1, 3), 1),
-            *(((1,), step) for step in (1, 2, 3, 5, 10, 20, 50, 100)),
-        ):
-            start = step * math.ceil(first / step)  # so that 1 is always among the ticks
-            ticks = [d * 10.0**e for e in range(start - step, last + 1, step) for d in digits]
-            yield [tick for tick in ticks if low <= tick <= high]
-
-
-def _square(ax: Axes, value: float, y: float, share: float, limits: tuple[float, float]) -> None:
-    if limits[0] <= value <= limits[1]:
-        side = 2.0 + 5.5 * math.sqrt(share)  # area grows with the weight, but a square is never invisible
-        ax.plot([value], [y], marker="s", ms=side, color=_style.INK, mec="none", clip_on=False, zorder=3)
-
-
-def _whisker(ax: Axes, low: float, high: float, y: float, limits: tuple[float, float]) -> None:
-    a, b = max(low, limits[0]), min(high, limits[1])
-    if a < b:
-        ax.plot([a, b], [y, y], color=_style.INK, lw=0.9, solid_capstyle="butt", zorder=2)
-    _arrows(ax, low, high, y, limits, _style.INK)
-
-
-def _diamond(ax: Axes, mean: float, ci: tuple[float, float], y: float, limits: tuple[float, float]) -> None:
-    a, b = max(ci[0], limits[0]), min(ci[1], limits[1])
-    ax.fill([a, mean, b, mean], [y, y - 0.32, y, y + 0.32], color=_style.BLUE, lw=0, zorder=4)
-    _arrows(ax, *ci, y, limits, _style.BLUE)
-
-
-def _bar(ax: Axes, pi: tuple[float, float], y: float, limits: tuple[float, float]) -> None:
-    a, b = max(pi[0], limits[0]), min(pi[1], limits[1])
-    ax.fill([a, b, b, a], [y - 0.1, y - 0.1, y + 0.1, y + 0.1], color=_style.SKY, lw=0, zorder=3)
-    _arrows(ax, *pi, y, limits, _style.SKY)
-
-
-def _arrows(ax: Axes, low: float, high: float, y: float, limits: tuple[float, float], color: str) -> None:
-    """A pointed end where an interval leaves the axis."""
-    for is_cut, end, marker in ((low < limits[0], limits[0], "<"), (high > limits[1], limits[1], ">")):
-        if is_cut:
-            ax.plot([end], [y], marker=marker, ms=4.5, color=color, mec="none", clip_on=False, zorder=4)
+    return _forest.unbroken(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from netsynth import _format, _validate
 from netsynth._typing import FloatArray
 from netsynth.kernels.scales import MEASURES, Kind
-from netsynth.plots import _style
+from netsynth.plots import _forest, _style
 from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column
 from netsynth.results.series import PooledSeries
 
@@ -101,7 +100,7 @@ def series_plot(
         ax.set_xlim(*limits)
         ax.set_yticks([])
         _style.frame(ax)
-        _style.set_ticks(ax, _ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
+        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
         _style.axis_label(ax, axis_label)
         for i in range(1, n, 2):
             _style.stripe(ax, width_left, width_right, i)
@@ -204,22 +203,6 @@ def _limits(
     return float(np.exp(ends[0])), float(np.exp(ends[1]))
 
 
-def _ticks(is_ratio: bool, limits: tuple[float, float]) -> Iterator[Sequence[float]]:
-    low, high = limits
-    if not is_ratio or high / low < 4:
-        yield from _style.even_ticks(low, high)
-    if is_ratio:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        for digits, step in (
-            ((1, 2, 5), 1),
-            ((1, 3), 1),
-            *(((1,), step) for step in (1, 2, 3, 5, 10, 20, 50)),
-        ):
-            start = step * math.floor(first / step)  # so that 1 is always among the ticks
-            ticks = [d * 10.0**e for e in range(start, last + 1, step) for d in digits]
-            yield [tick for tick in ticks if low <= tick <= high]
-
-
 def _step(
     ax: Axes, values: tuple[float, float, float], y: float, limits: tuple[float, float], colour: str
 ) -> None:
@@ -229,20 +212,11 @@ def _step(
         ax.plot([a, b], [y, y], color=colour, lw=0.9, solid_capstyle="butt", zorder=2)
     if limits[0] <= mean <= limits[1]:
         ax.plot([mean], [y], marker="o", ms=4, color=colour, mec="none", zorder=3)
-    _arrows(ax, low, high, y, limits, colour)
+    _forest.arrows(ax, (low, high), y, limits, colour)
 
 
 def _diamond(ax: Axes, mean: float, ci: tuple[float, float], y: float, limits: tuple[float, float]) -> None:
     if not math.isfinite(ci[0]):
         _step(ax, (math.nan, mean, math.nan), y, limits, _style.BLUE)
         return
-    a, b = max(ci[0], limits[0]), min(ci[1], limits[1])
-    ax.fill([a, mean, b, mean], [y, y - 0.32, y, y + 0.32], color=_style.BLUE, lw=0, zorder=4)
-    _arrows(ax, *ci, y, limits, _style.BLUE)
-
-
-def _arrows(ax: Axes, low: float, high: float, y: float, limits: tuple[float, float], colour: str) -> None:
-    """A pointed end where an interval leaves the axis."""
-    for is_cut, end, marker in ((low < limits[0], limits[0], "<"), (high > limits[1], limits[1], ">")):
-        if is_cut:
-            ax.plot([end], [y], marker=marker, ms=4.5, color=colour, mec="none", clip_on=False, zorder=4)
+    _forest.diamond(ax, mean, ci, y, limits)

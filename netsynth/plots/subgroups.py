@@ -93,7 +93,7 @@ def subgroup_plot(
     more = [ends for row, ends in drawn if row.kind != "study"]
     limits = _forest.limits(result.measure, natural, low, high, more)
 
-    digits = _forest.decimals(measure.kind, result.overall.study_se)
+    digits = _forest.decimals(measure.kind, result.overall.study_se, natural)
     left = [Column("Study", tuple(row.name for row in ordered), bold_from=len(studies))]
     right = [
         Column(
