@@ -2,6 +2,7 @@
 
 from netsynth import datasets, plots, tables
 from netsynth.aggregate import median_range
+from netsynth.bayes import pool_bayes
 from netsynth.counts import pool_proportions, pool_rates
 from netsynth.data.characteristic import ReportedCharacteristic
 from netsynth.data.endpoint import ENDPOINTS, Endpoint
@@ -15,7 +16,12 @@ from netsynth.data.selection import Exclusion, Selection
 from netsynth.data.source import Source
 from netsynth.data.study import Group, Study
 from netsynth.data.survival import ReportedSurvival, ReportedTime, SurvivalPoint
+from netsynth.dependent import overlap_covariance, pool_dependent
+from netsynth.diagnose import accumulate, influence, leave_one_out
 from netsynth.errors import (
+    AsymmetryWarning,
+    BackTransformationWarning,
+    BoundaryWarning,
     Caution,
     ContinuityCorrectionWarning,
     ConvergenceError,
@@ -28,26 +34,52 @@ from netsynth.errors import (
     NetsynthError,
     NetsynthWarning,
     OverlapWarning,
+    PriorWarning,
     Problem,
     ReadError,
     ReportedTextError,
     UnusableDataWarning,
 )
 from netsynth.io import read_review, write_review
+from netsynth.multivariate import pool_multivariate
 from netsynth.outcomes import summarize_outcomes
 from netsynth.pool import pool_effects
 from netsynth.prognostic import summarize_factors
 from netsynth.proportions import pool_outcome
 from netsynth.quality import score_reporting
 from netsynth.reconstruct import reconstruct_survival
+from netsynth.regress import regress_effects
 from netsynth.report import write_report
 from netsynth.reported import ReportedText, format_reported, parse_number, parse_reported
 from netsynth.results.aggregated import MedianRange
+from netsynth.results.asymmetry import AsymmetryTest, LimitEffect
+from netsynth.results.contrast import Contrast
+from netsynth.results.counts import PooledCounts
 from netsynth.results.curve import SurvivalCurve
+from netsynth.results.dependence_sensitivity import DependenceSensitivity
+from netsynth.results.dependent import DependentEffect, OverlapCovariance
+from netsynth.results.excess import ExcessSignificance, FailSafeN
+from netsynth.results.gosh import SubsetEffects
+from netsynth.results.influence import StudyInfluence
+from netsynth.results.moderator_tests import ModeratorTest, RegressionPrediction
+from netsynth.results.multivariate import MultivariateEffect
 from netsynth.results.outcomes import OutcomeSummary
+from netsynth.results.permutation import PermutationTest
+from netsynth.results.pet_peese import PetPeese
 from netsynth.results.pooled import PooledEffect
+from netsynth.results.posterior import PosteriorEffect
 from netsynth.results.prognostic import FactorSummary
 from netsynth.results.quality import ReportingCompleteness
+from netsynth.results.regression import MetaRegression
+from netsynth.results.selection import SelectionModel
+from netsynth.results.series import PooledSeries
+from netsynth.results.subgroups import SubgroupComparison
+from netsynth.results.trim_fill import TrimAndFill
+from netsynth.results.within_correlation import CorrelationSensitivity
+from netsynth.selection import assess_excess_significance, failsafe_n, fit_selection_model, pet_peese
+from netsynth.small_studies import assess_asymmetry, limit_effect, trim_and_fill
+from netsynth.subgroups import compare_subgroups
+from netsynth.subsets import gosh
 from netsynth.survival import pool_landmark
 
 __version__ = "0.1.0"
@@ -58,32 +90,54 @@ __all__ = [
     "JBI_CASE_SERIES",
     "MINORS",
     "QUIPS",
+    "AsymmetryTest",
+    "AsymmetryWarning",
+    "BackTransformationWarning",
+    "BoundaryWarning",
     "Caution",
     "Checklist",
     "ContinuityCorrectionWarning",
+    "Contrast",
     "ConvergenceError",
+    "CorrelationSensitivity",
+    "DependenceSensitivity",
+    "DependentEffect",
     "Endpoint",
+    "ExcessSignificance",
     "Exclusion",
     "FactorMap",
     "FactorRule",
     "FactorSummary",
+    "FailSafeN",
     "FewStudiesWarning",
     "Group",
     "HarmonisationWarning",
     "ImputedVarianceWarning",
     "InconsistentReportWarning",
     "InvalidInputError",
+    "LimitEffect",
     "MedianRange",
+    "MetaRegression",
+    "ModeratorTest",
+    "MultivariateEffect",
     "NarrowIntervalWarning",
     "NetsynthError",
     "NetsynthWarning",
     "OutcomeSummary",
+    "OverlapCovariance",
     "OverlapWarning",
+    "PermutationTest",
+    "PetPeese",
+    "PooledCounts",
     "PooledEffect",
+    "PooledSeries",
+    "PosteriorEffect",
+    "PriorWarning",
     "Problem",
     "PublishedTarget",
     "QualityAssessment",
     "ReadError",
+    "RegressionPrediction",
     "ReportedCharacteristic",
     "ReportedFactor",
     "ReportedInterval",
@@ -96,27 +150,50 @@ __all__ = [
     "ReportingCompleteness",
     "Review",
     "Selection",
+    "SelectionModel",
     "Source",
     "Study",
+    "StudyInfluence",
+    "SubgroupComparison",
+    "SubsetEffects",
     "SurvivalCurve",
     "SurvivalPoint",
+    "TrimAndFill",
     "UnusableDataWarning",
+    "accumulate",
+    "assess_asymmetry",
+    "assess_excess_significance",
+    "compare_subgroups",
     "datasets",
+    "failsafe_n",
+    "fit_selection_model",
     "format_reported",
+    "gosh",
+    "influence",
+    "leave_one_out",
+    "limit_effect",
     "median_range",
+    "overlap_covariance",
     "parse_number",
     "parse_reported",
+    "pet_peese",
     "plots",
+    "pool_bayes",
+    "pool_dependent",
     "pool_effects",
     "pool_landmark",
+    "pool_multivariate",
     "pool_outcome",
     "pool_proportions",
+    "pool_rates",
     "read_review",
     "reconstruct_survival",
+    "regress_effects",
     "score_reporting",
     "summarize_factors",
     "summarize_outcomes",
     "tables",
+    "trim_and_fill",
     "write_report",
     "write_review",
 ]

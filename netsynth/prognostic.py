@@ -27,8 +27,8 @@ from netsynth.errors import (
     caution,
 )
 from netsynth.hazard_ratio import log_hazard_ratio
-from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.kernels.intervals import CiMethod
+from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.pool import pool_effects
 from netsynth.results.evidence import (
     ANY_ENDPOINT,

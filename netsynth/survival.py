@@ -21,7 +21,6 @@ from netsynth.errors import (
     UnusableDataWarning,
     caution,
 )
-from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.scales import SurvivalMeasure, survival_effect
 from netsynth.kernels.survival_variance import (
@@ -30,6 +29,7 @@ from netsynth.kernels.survival_variance import (
     imputed_variance,
     reported_variance,
 )
+from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.pool import pool_effects
 from netsynth.results.pooled import PooledEffect
 

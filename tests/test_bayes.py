@@ -229,7 +229,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("change", "message"), REFUSED, ids=[str(change) for change, _ in REFUSED])
+@pytest.mark.parametrize(
+    ("change", "message"), REFUSED, ids=[f"{i}-{'-'.join(change)}" for i, (change, _) in enumerate(REFUSED)]
+)
 def test_what_is_refused(change, message):
     options = {"se": SE, "measure": "log_hr", "study": STUDIES} | change
     with pytest.raises(

@@ -529,13 +529,21 @@ def test_what_cannot_be_right_is_refused(message, estimate, options):
 
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize("correlation", [0.0, 0.9, 0.999])
-def test_an_outlier_is_borne(structure, correlation):
-    """Ten thousand standard errors away, as when a decimal point is lost."""
+def test_an_outlier_is_borne_or_refused(structure, correlation):
+    """Ten thousand standard errors away, as when a decimal point is lost.
+
+    With errors correlated 0.999 as well, a difference of outcomes is known 500,000 times better than a mean; then
+    rounding may hide the summit, which is an error and not an answer.
+    """
     y = np.vstack([np.zeros((7, 2)), [[1e3, 1e3]]]) + np.arange(16).reshape(8, 2) / 10
     for method in ("REML", "ML"):
-        pooled = quiet(
-            y, se=np.full((8, 2), 0.1), correlation=correlation, structure=structure, method=method
-        )
+        try:
+            pooled = quiet(
+                y, se=np.full((8, 2), 0.1), correlation=correlation, structure=structure, method=method
+            )
+        except ConvergenceError:
+            assert correlation == 0.999
+            continue
         assert np.isfinite(pooled.coefficient).all()
         assert (pooled.tau2 > 1e4).all()
 

@@ -292,7 +292,9 @@ def test_a_single_study_stands_for_itself():
 def test_a_narrow_interval_is_said_with_the_subgroup():
     y = [0.21, 0.25, 0.18, 0.3, 1.0, 1.2, 0.8, 2.5]
     with pytest.warns(NetsynthWarning) as said:
-        result = compare_subgroups(y, se=np.full(8, 0.2), group=list("aaaabbbb"), tau2="separate", ci_method="HK")
+        result = compare_subgroups(
+            y, se=np.full(8, 0.2), group=list("aaaabbbb"), tau2="separate", ci_method="HK"
+        )
     member = result["a"]
     low, high = member.confidence_interval()
     share = (high - low) / (2 * 1.959963984540054 * 0.2 / 2)

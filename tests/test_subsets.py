@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from netsynth.errors import ConvergenceError, InvalidInputError, NetsynthWarning
-from netsynth.subsets import gosh
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimate
 from netsynth.pool import pool_effects
+from netsynth.subsets import gosh
 
 STUDIES = ["Adams 2001", "Brown 2005", "Chen 2010", "Dow 2012", "Evans 2016"]
 LOG_HR, SE = np.array([-0.51, -0.32, -0.33, -0.45, 0.10]), np.array([0.18, 0.10, 0.15, 0.22, 0.20])

@@ -1,9 +1,9 @@
 """Coverage and width of the intervals for a mean effect, and coverage of prediction intervals, by simulation.
 
-Run it from the checkout: ``python validation/interval_coverage.py``. It writes validation/results/interval_coverage.csv,
-one row a setting and method, and prints the worst and the mean coverage of each method. With the default number of
-replications the standard error of a coverage of 0.95 is 0.0015; it takes some minutes on one core. Settings spread
-over as many cores as joblib is told of.
+Run it from the checkout: ``python validation/interval_coverage.py``. It writes its results beside it, in
+results/interval_coverage.csv, one row a setting and method, and prints the worst and the mean coverage of each
+method. With the default number of replications the standard error of a coverage of 0.95 is 0.0015; it takes some
+minutes on one core. Settings spread over as many cores as joblib is told of.
 
 Effects are normal around 0 with variance tau2 between studies and known variances within. tau2 is set by the share I2
 of the typical sampling variance. The sizes of studies are equal, vary sixteenfold in even steps on the log scale, or

@@ -26,6 +26,9 @@ _NEAR: Final = 1e-8
 _ROUNDED: Final = 1e-6
 #: Share of the climb that the slope promises which a step must keep, else half of it is tried.
 _SHARE: Final = 1e-4
+#: Steps after which longer ones are tried: where rounding hides how a ridge bends, Newton's are far too short.
+_PATIENCE: Final = 30
+_LONGEST: Final = 2.0**30
 #: Steps taken on trust at most; where a maximum is flat the promise may stay above `_ARRIVED`.
 _POLISH: Final = 8
 #: Share of the largest curvature below which a direction counts as flat, and as curved the wrong way.
@@ -206,6 +209,15 @@ def _climb(data: Observed, structure: Structure, theta: FloatArray, *, restricte
             climbing, share = climbing[~good], 0.5 * share[~good]
         stuck[climbing] = True
         moved[stuck] = now[stuck]
+        going, stretch = np.flatnonzero(~near & ~stuck), 2.0
+        if iteration > _PATIENCE and going.size:
+            reached, way = height_at(rows[going], moved[going]), moved - now
+            while going.size and stretch <= _LONGEST:
+                trial = np.clip(now[going] + stretch * way[going], lower, upper)
+                there = height_at(rows[going], trial)
+                higher = there > reached
+                going, reached, stretch = going[higher], there[higher], 2.0 * stretch
+                moved[going] = trial[higher]
         # a hair's breadth from its end a parameter would still count as free, and clip every step
         moved = np.where(moved - lower < _HAIR, lower, np.where(upper - moved < _HAIR, upper, moved))
         theta[rows] = moved

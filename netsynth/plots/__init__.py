@@ -1,19 +1,47 @@
 """Results to matplotlib axes. A plot takes a result, returns the Axes, and computes no statistic."""
 
 from netsynth.plots._style import style
+from netsynth.plots.baujat import baujat_plot
+from netsynth.plots.bubble import bubble_plot
 from netsynth.plots.curve import curve_plot
+from netsynth.plots.dependent import cohort_forest_plot, dependence_plot
 from netsynth.plots.factors import factor_plot
 from netsynth.plots.flow import flow_plot
 from netsynth.plots.forest import forest_plot
+from netsynth.plots.funnel import funnel_plot
+from netsynth.plots.gosh import gosh_plot
+from netsynth.plots.influence import influence_plot
+from netsynth.plots.multivariate import correlation_plot, outcomes_plot, pair_plot
 from netsynth.plots.outcomes import outcome_plot
+from netsynth.plots.posterior import posterior_plot
 from netsynth.plots.quality import traffic_light_plot
+from netsynth.plots.radial import radial_plot
+from netsynth.plots.selection import pet_peese_plot, weight_plot
+from netsynth.plots.series import series_plot
+from netsynth.plots.subgroups import subgroup_plot
 
 __all__ = [
+    "baujat_plot",
+    "bubble_plot",
+    "cohort_forest_plot",
+    "correlation_plot",
     "curve_plot",
+    "dependence_plot",
     "factor_plot",
     "flow_plot",
     "forest_plot",
+    "funnel_plot",
+    "gosh_plot",
+    "influence_plot",
     "outcome_plot",
+    "outcomes_plot",
+    "pair_plot",
+    "pet_peese_plot",
+    "posterior_plot",
+    "radial_plot",
+    "series_plot",
     "style",
+    "subgroup_plot",
     "traffic_light_plot",
+    "weight_plot",
 ]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from netsynth.errors import InvalidInputError
-from netsynth.subsets import gosh
 from netsynth.plots.gosh import WITH, WITHOUT, gosh_plot
 from netsynth.pool import pool_effects
+from netsynth.subsets import gosh
 
 pytestmark = pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
 

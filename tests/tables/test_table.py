@@ -360,10 +360,11 @@ def tabular_columns(spec):
 
 @given(tables())
 @example(Table("", (Column("x", "decimal"),), (("125 months",), (">96 monthsᵃ",), ("-0.5",))))
+@example(Table("", (Column("x"),), (("−",),)))
 def test_latex_comes_back(table):
     text = table.to_latex()
-    # quotation marks, hyphens and apostrophes share signs with each other in LaTeX
-    plain = [[cell.replace("''", '"') for cell in row] for row in table.rows]
+    # quotation marks, hyphens, minus signs and apostrophes share signs with each other in LaTeX
+    plain = [[cell.replace("''", '"').replace("−", "-") for cell in row] for row in table.rows]
     assert list(latex_rows(text, table)) == plain
     spec = re.search(r"\\begin\{tabular\}\{(.*)\}\n", text)[1]
     assert tabular_columns(spec) == len(table.columns)
