@@ -91,8 +91,10 @@ def influence(
     DFBETAS              :math:`d_i / \sqrt{s_{(i)} / \sum_j 1 / (v_j + \hat\tau^2_{(i)})}`, over all j
     Cook's distance      :math:`d_i^2 / V`
     covariance ratio     :math:`V_{(i)} / V`
-    Baujat's axes [2]_   :math:`w_i (y_i - \hat\mu)^2` and :math:`d_i^2 / V_{(i)}`
+    Baujat's axes        :math:`w_i (y_i - \hat\mu)^2` and :math:`d_i^2 / V_{(i)}`
     ==================== =================================================================================
+
+    The last two are those of Baujat's plot [2]_.
 
     Parameters
     ----------

@@ -230,17 +230,16 @@ def proportion_effect(
 
     With x events of n and p = x / n:
 
-    ========== ========================================================== ====================================
-    scale      effect                                                     variance
-    ========== ========================================================== ====================================
-    logit      :math:`\ln(x / (n - x))`                                   :math:`1/x + 1/(n - x)`
-    log        :math:`\ln p`                                              :math:`1/x - 1/n`
-    probit     :math:`\Phi^{-1}(p)`                                       :math:`p(1 - p) / (n \varphi(y)^2)`
-    raw        :math:`p`                                                  :math:`p(1 - p) / n`
-    arcsine    :math:`\arcsin\sqrt p`                                     :math:`1 / (4 n)`
-    double     :math:`\frac12[\arcsin\sqrt{x/(n+1)}                       :math:`1 / (4 n + 2)`
-    arcsine    + \arcsin\sqrt{(x+1)/(n+1)}]`
-    ========== ========================================================== ====================================
+    ======= ================================================================== ===================================
+    scale   effect                                                             variance
+    ======= ================================================================== ===================================
+    logit   :math:`\ln(x / (n - x))`                                           :math:`1/x + 1/(n - x)`
+    log     :math:`\ln p`                                                      :math:`1/x - 1/n`
+    probit  :math:`\Phi^{-1}(p)`                                               :math:`p(1 - p) / (n \varphi(y)^2)`
+    raw     :math:`p`                                                          :math:`p(1 - p) / n`
+    arcsine :math:`\arcsin\sqrt p`                                             :math:`1 / (4 n)`
+    double  :math:`\frac12(\arcsin\sqrt{x/(n+1)} + \arcsin\sqrt{(x+1)/(n+1)})` :math:`1 / (4 n + 2)`
+    ======= ================================================================== ===================================
 
     Where a variance would not exist or be 0, at x = 0 and x = n on the first four, 1/2 is added to the events and to
     the others of that study alone. The double arcsine is Freeman and Tukey's [1]_.

@@ -39,7 +39,7 @@ _FARTHEST: Final = 5000.0
 _LONGEST: Final = (2.0, 2.0, 4.0)
 
 #: Log-likelihood of parameters, shape (..., p): the mean, tau2, and those of the weights.
-Objective: TypeAlias = Callable[[FloatArray], Likelihood]
+_Objective: TypeAlias = Callable[[FloatArray], Likelihood]
 
 
 class Maximum(NamedTuple):
@@ -53,7 +53,7 @@ class Maximum(NamedTuple):
 
 
 def maximise(
-    objective: Objective, starts: FloatArray, *, lower: FloatArray, free: BoolArray, spread: float
+    objective: _Objective, starts: FloatArray, *, lower: FloatArray, free: BoolArray, spread: float
 ) -> Maximum:
     """The highest maximum over the free parameters that is reached from any start, bounds included.
 
@@ -63,7 +63,7 @@ def maximise(
 
     Parameters
     ----------
-    objective : Objective
+    objective : _Objective
     starts : ndarray, shape (n, p)
         Parameters: mean, tau2, and those of the weights.
     lower : ndarray, shape (p,)
@@ -107,7 +107,7 @@ def maximise(
     return Maximum(parameter, float(found.value), found.gradient, found.hessian, bool(arrived[best]))
 
 
-def _on_log_scale(objective: Objective, x: FloatArray) -> Likelihood:
+def _on_log_scale(objective: _Objective, x: FloatArray) -> Likelihood:
     """The likelihood as a function of ln(1 + tau2) in place of tau2."""
     natural = x.copy()
     natural[..., 1] = np.expm1(x[..., 1])
@@ -137,7 +137,7 @@ def _ascent(at: Likelihood, movable: BoolArray, longest: FloatArray) -> tuple[Fl
 
 
 def _advance(
-    objective: Objective,
+    objective: _Objective,
     x: FloatArray,
     here: Likelihood,
     rows: IntArray,
@@ -227,7 +227,7 @@ def fit_steps(
     levels = (0.0,) if given.all() else (0.0, -2.0, 2.0)
     starts = np.stack([np.where(given, log_weight, level) for level in levels])
 
-    def objective(y: FloatArray, v: FloatArray) -> Objective:
+    def objective(y: FloatArray, v: FloatArray) -> _Objective:
         return partial(step_likelihood, y, v, interval, cuts)
 
     lower = np.full(weight.size, -np.inf)
@@ -253,7 +253,7 @@ def fit_smooth(
     else:
         starts = np.array([[0.0], [1.0], [4.0]])
 
-    def objective(y: FloatArray, v: FloatArray) -> Objective:
+    def objective(y: FloatArray, v: FloatArray) -> _Objective:
         return partial(smooth_likelihood, y, v, form, alternative)
 
     q = starts.shape[1]
@@ -265,7 +265,7 @@ def fit_smooth(
 def _fit(
     estimate: FloatArray,
     variance: FloatArray,
-    objective_of: Callable[[FloatArray, FloatArray], Objective],
+    objective_of: Callable[[FloatArray, FloatArray], _Objective],
     weights: FloatArray,
     lower: FloatArray,
     within: tuple[FloatArray, FloatArray],
