@@ -10,9 +10,13 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from netsynth import units
+from netsynth._typing import JSON
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EN_DASH = "\u2013"
 
@@ -140,6 +144,42 @@ def listing(words: Iterable[str]) -> str:
     """
     items = list(words)
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def plain(value: object) -> Any:
+    """A value as JSON takes it: None for what is undefined, "inf" or "-inf" for an open end, no numpy.
+
+    Examples
+    --------
+    >>> plain(0.5), plain(float("nan")), plain(float("inf")), plain("REML")
+    (0.5, None, 'inf', 'REML')
+    """
+    item = getattr(value, "item", None)
+    found = item() if callable(item) else value
+    if isinstance(found, float) and not math.isfinite(found):
+        return None if math.isnan(found) else str(found)
+    return found
+
+
+def plain_rows(frame: pd.DataFrame) -> list[JSON]:
+    """Rows of a frame as JSON takes them, the label first."""
+    rows = frame.reset_index().to_dict("records")
+    return [{str(name): plain(value) for name, value in row.items()} for row in rows]
+
+
+def labelled_lines(title: str, rows: Sequence[tuple[str, str]], after: Iterable[object] = ()) -> str:
+    """A title, and under it lines of a name and what there is to say, the latter aligned.
+
+    Examples
+    --------
+    >>> print(labelled_lines("PET", [("slope", "0.90"), ("choice", "PET")]))
+    PET
+      slope    0.90
+      choice   PET
+    """
+    width = max(len(name) for name, _ in rows)
+    lines = [f"  {name:<{width}}   {value}" for name, value in rows]
+    return "\n".join([title, *lines, *(f"  {each}" for each in after)])
 
 
 def html_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:

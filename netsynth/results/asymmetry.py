@@ -164,8 +164,8 @@ class AsymmetryTest:
         return pd.DataFrame([self._row(level)], index=pd.Index([self.method], name="method"))
 
     def to_dict(self, level: float = 0.95) -> JSON:
-        """Plain dict for JSON: the columns of `summary_frame`; None for nan and for infinite df."""
-        plain = {name: _plain(value) for name, value in self._row(level).items()}
+        """Plain dict for JSON: the columns of `summary_frame`; None for nan, "inf" for infinite df."""
+        plain = {name: _format.plain(value) for name, value in self._row(level).items()}
         said = [str(caution) for caution in self.warnings]
         return {"method": self.method, "level": level, **plain, "warnings": said}
 
@@ -205,7 +205,7 @@ class AsymmetryTest:
         return rows
 
     def __str__(self) -> str:
-        return _text(self._title(), self._rows(), self.warnings)
+        return _format.labelled_lines(self._title(), self._rows(), self.warnings)
 
     def _repr_html_(self) -> str:
         return _format.html_table(("", ""), self._rows(), caption=self._title())
@@ -312,8 +312,8 @@ class LimitEffect:
 
     def to_dict(self, level: float = 0.95) -> JSON:
         """Plain dict for JSON: the columns of `summary_frame` and the limits of the studies; None for nan."""
-        plain = {name: _plain(value) for name, value in self._row(level).items()}
-        studies = dict(zip(self.pooled.study, map(_plain, self.study_estimate.tolist()), strict=True))
+        plain = {name: _format.plain(value) for name, value in self._row(level).items()}
+        studies = dict(zip(self.pooled.study, map(_format.plain, self.study_estimate.tolist()), strict=True))
         said = [str(caution) for caution in self.warnings]
         return {"measure": self.measure, "level": level, **plain, "studies": studies, "warnings": said}
 
@@ -340,7 +340,7 @@ class LimitEffect:
         ]
 
     def __str__(self) -> str:
-        return _text(self._title(), self._rows(), self.warnings)
+        return _format.labelled_lines(self._title(), self._rows(), self.warnings)
 
     def _repr_html_(self) -> str:
         return _format.html_table(("", ""), self._rows(), caption=self._title())
@@ -361,13 +361,3 @@ def _alike(error: float, *values: float) -> list[str]:
     if decimals > 8:
         return [_format.significant(value) for value in values]
     return [_format.number(value, max(int(decimals), 0)) for value in values]
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _text(title: str, rows: list[tuple[str, str]], warnings: tuple[Caution, ...]) -> str:
-    width = max(len(name) for name, _ in rows)
-    lines = [f"  {name:<{width}}   {value}" for name, value in rows]
-    return "\n".join([title, *lines, *(f"  {caution}" for caution in warnings)])

@@ -102,13 +102,13 @@ class Contrast:
         return pd.DataFrame(columns, index=pd.Index(self.label, name="contrast"))
 
     def to_dict(self, level: float = 0.95) -> JSON:
-        """Plain dict for JSON: one dict a combination, and the joint test; None for infinite df."""
+        """Plain dict for JSON: one dict a combination, and the joint test; "inf" for infinite df."""
         ci, test = self.confidence_interval(level), self.test
         numbers = zip(self.estimate, self.se, ci.lower, ci.upper, self.pvalue, strict=True)
         names = ("estimate", "se", "ci_lower", "ci_upper", "pvalue")
         return {
             "level": level,
-            "df": self.df if math.isfinite(self.df) else None,
+            "df": _format.plain(self.df),
             "contrasts": [
                 {"label": label, **{name: float(value) for name, value in zip(names, row, strict=True)}}
                 for label, row in zip(self.label, numbers, strict=True)

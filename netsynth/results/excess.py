@@ -147,7 +147,7 @@ class ExcessSignificance:
 
     def to_dict(self) -> JSON:
         """Plain dict for JSON: the columns of `summary_frame` and the power of each study; None for nan."""
-        plain = {name: _plain(value) for name, value in self._row().items()}
+        plain = {name: _format.plain(value) for name, value in self._row().items()}
         power = dict(zip(self.pooled.study, self.power.tolist(), strict=True))
         said = [str(caution) for caution in self.warnings]
         return {"measure": self.measure, "test": self.test, **plain, "power": power, "warnings": said}
@@ -176,7 +176,7 @@ class ExcessSignificance:
         ]
 
     def __str__(self) -> str:
-        return _text(self._title(), self._rows(), self.warnings)
+        return _format.labelled_lines(self._title(), self._rows(), self.warnings)
 
     def _repr_html_(self) -> str:
         return _format.html_table(("", ""), self._rows(), caption=self._title())
@@ -251,8 +251,8 @@ class FailSafeN:
         return pd.DataFrame([self._row()], index=pd.Index([self.method], name="method"))
 
     def to_dict(self) -> JSON:
-        """Plain dict for JSON: the columns of `summary_frame`; None for nan and for an infinite number."""
-        plain = {name: _plain(value) for name, value in self._row().items()}
+        """Plain dict for JSON: the columns of `summary_frame`; None for nan, "inf" for an infinite number."""
+        plain = {name: _format.plain(value) for name, value in self._row().items()}
         said = [str(caution) for caution in self.warnings]
         return {"measure": self.measure, "method": self.method, **plain, "warnings": said}
 
@@ -278,17 +278,7 @@ class FailSafeN:
         return rows
 
     def __str__(self) -> str:
-        return _text(self._title(), self._rows(), self.warnings)
+        return _format.labelled_lines(self._title(), self._rows(), self.warnings)
 
     def _repr_html_(self) -> str:
         return _format.html_table(("", ""), self._rows(), caption=self._title())
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _text(title: str, rows: list[tuple[str, str]], warnings: tuple[Caution, ...]) -> str:
-    width = max(len(name) for name, _ in rows)
-    lines = [f"  {name:<{width}}   {value}" for name, value in rows]
-    return "\n".join([title, *lines, *(f"  {caution}" for caution in warnings)])

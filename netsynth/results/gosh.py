@@ -15,7 +15,6 @@ from netsynth.errors import Caution
 from netsynth.kernels import heterogeneity
 from netsynth.kernels.scales import MEASURES
 from netsynth.results.pooled import PooledEffect
-from netsynth.results.series import plain_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +159,7 @@ class SubsetEffects:
             "n_subsets": self.n_subsets,
             "complete": self.complete,
             "estimate_quantiles": {"0.025": low, "0.5": median, "0.975": high},
-            "studies": plain_rows(self.summary_frame()),
+            "studies": _format.plain_rows(self.summary_frame()),
             "warnings": [str(caution) for caution in self.warnings],
         }
 

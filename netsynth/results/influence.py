@@ -16,7 +16,6 @@ from netsynth.kernels.influence import Thresholds, thresholds
 from netsynth.kernels.intervals import Limits
 from netsynth.kernels.scales import MEASURES
 from netsynth.results.pooled import PooledEffect
-from netsynth.results.series import plain_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,7 +170,7 @@ class StudyInfluence:
             "ci_method": self.overall.ci_method,
             "level": level,
             "thresholds": self.thresholds._asdict(),
-            "studies": plain_rows(self.summary_frame(level)),
+            "studies": _format.plain_rows(self.summary_frame(level)),
             "warnings": [str(caution) for caution in self.warnings],
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,10 +53,10 @@ class ModeratorTest:
         """Plain types for JSON; the infinite `df_residual` of a chi-squared test is None."""
         return {
             "names": list(self.names),
-            "statistic": plain(self.statistic),
+            "statistic": _format.plain(self.statistic),
             "df": self.df,
-            "df_residual": plain(self.df_residual),
-            "pvalue": plain(self.pvalue),
+            "df_residual": _format.plain(self.df_residual),
+            "pvalue": _format.plain(self.pvalue),
         }
 
 
@@ -159,10 +159,15 @@ class RegressionPrediction:
         """Plain types for JSON; what is undefined is None."""
         frame = self.summary_frame()
         rows = [
-            {"at": label, **{name: plain(value) for name, value in row.items()}}
+            {"at": label, **{name: _format.plain(value) for name, value in row.items()}}
             for label, row in zip(self.label, frame.to_dict("records"), strict=True)
         ]
-        return {"measure": self.measure, "level": self.level, "df": plain(self.df), "predictions": rows}
+        return {
+            "measure": self.measure,
+            "level": self.level,
+            "df": _format.plain(self.df),
+            "predictions": rows,
+        }
 
     def _rows(self) -> list[tuple[str, ...]]:
         ci, pi = self.natural_interval, self.natural_prediction_interval
@@ -203,10 +208,3 @@ def shown(measure: EffectMeasure, natural: float) -> str:
 def span(measure: EffectMeasure, lower: float, upper: float) -> str:
     """An interval on the printed scale in brackets, or nothing if it is undefined."""
     return "" if math.isnan(lower) else f"[{shown(measure, lower)}, {shown(measure, upper)}]"
-
-
-def plain(value: Any) -> Any:
-    """A number of numpy as a Python number, None where JSON has none for it; other things as they are."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

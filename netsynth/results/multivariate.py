@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtrc, chdtri, fdtri
 
-from netsynth import _validate
+from netsynth import _format, _validate
 from netsynth._typing import JSON, BoolArray, FloatArray, IntArray
 from netsynth.errors import Caution
 from netsynth.kernels import intervals, multivariate
@@ -491,7 +491,7 @@ class MultivariateEffect:
         """Plain dict for JSON: methods, one dict a coefficient, and the matrices; None for nan and infinity."""
         columns = multivariate_views.columns(self, level)
         rows = [
-            {"term": term, **{name: _plain(float(column[i])) for name, column in columns.items()}}
+            {"term": term, **{name: _format.plain(float(column[i])) for name, column in columns.items()}}
             for i, term in enumerate(self.terms)
         ]
         names = ("structure", "method", "ci_method", "prediction_method", "within", "measure")
@@ -499,9 +499,9 @@ class MultivariateEffect:
         return {
             **{name: getattr(self, name) for name in names},
             "level": level,
-            **{name: _plain(getattr(self, name)) for name in numbers},
+            **{name: _format.plain(getattr(self, name)) for name in numbers},
             "coefficients": rows,
-            "covariance": [[_plain(float(value)) for value in row] for row in self.covariance],
+            "covariance": [[_format.plain(float(value)) for value in row] for row in self.covariance],
             "psi": self.psi.tolist(),
             "warnings": [str(caution) for caution in self.warnings],
         }
@@ -523,7 +523,3 @@ class MultivariateEffect:
 
     def _repr_html_(self) -> str:
         return multivariate_views.html(self)
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None

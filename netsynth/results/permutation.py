@@ -16,7 +16,6 @@ from netsynth.errors import Caution, ConvergenceError, FewStudiesWarning, Invali
 from netsynth.kernels import permutation
 from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Method
-from netsynth.results.moderator_tests import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,7 +93,8 @@ class PermutationTest:
             "tau2_method": self.tau2_method,
             "ci_method": self.ci_method,
             "tests": [
-                {str(name): plain(value) for name, value in row.items()} for row in frame.to_dict("records")
+                {str(name): _format.plain(value) for name, value in row.items()}
+                for row in frame.to_dict("records")
             ],
             "warnings": [str(caution) for caution in self.warnings],
         }

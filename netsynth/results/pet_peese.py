@@ -208,7 +208,7 @@ class PetPeese:
     def to_dict(self, level: float = 0.95) -> JSON:
         """Plain dict for JSON: the columns of `summary_frame` for each line; None for nan and infinite df."""
         lines = {
-            name: {key: _plain(value) for key, value in self._row(line, level).items()}
+            name: {key: _format.plain(value) for key, value in self._row(line, level).items()}
             for name, line in (("PET", self.pet), ("PEESE", self.peese))
         }
         return {
@@ -259,7 +259,3 @@ class PetPeese:
 
     def _repr_html_(self) -> str:
         return _format.html_table(("", ""), self._rows(), caption=self._title())
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

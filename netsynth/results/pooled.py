@@ -352,9 +352,9 @@ class PooledEffect:
         return {
             "measure": self.measure,
             "level": level,
-            **dict(zip(frame.columns, map(_plain, frame.iloc[0]), strict=True)),
+            **dict(zip(frame.columns, map(_format.plain, frame.iloc[0]), strict=True)),
             "studies": [
-                dict(zip(studies.columns, map(_plain, row), strict=True))
+                dict(zip(studies.columns, map(_format.plain, row), strict=True))
                 for row in studies.itertuples(index=False)
             ],
             "warnings": [str(warning) for warning in self.warnings],
@@ -458,15 +458,6 @@ class PooledEffect:
             for name, value, ends, weight in zip(names, values, limits, weights, strict=False)
         ]
         return _format.html_table(("study", "estimate", "95% CI", "weight"), rows, caption=self._title())
-
-
-def _plain(value: object) -> object:
-    """A number or text as JSON takes it."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
 
 
 def _interval(ends: Limits) -> Interval:

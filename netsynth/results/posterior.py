@@ -337,9 +337,12 @@ class PosteriorEffect:
         return {
             "measure": self.measure,
             "level": _validate.level(level),
-            **{name: _plain(value) for name, value in self._row(level).items()},
+            **{name: _format.plain(value) for name, value in self._row(level).items()},
             "studies": [
-                {"study": study, **{name: _plain(float(column[i])) for name, column in columns.items()}}
+                {
+                    "study": study,
+                    **{name: _format.plain(float(column[i])) for name, column in columns.items()},
+                }
                 for i, study in enumerate(self.study)
             ],
             "warnings": [
@@ -426,10 +429,6 @@ class PosteriorEffect:
 
     def _cell(self, value: float, lower: float, upper: float) -> str:
         return f"{self.shown(value)} {self._bracket(Interval(lower, upper))}"
-
-
-def _plain(value: float | int | str) -> float | int | str | None:
-    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _trimmed(number: str) -> str:

@@ -9,7 +9,6 @@ from netsynth import _format
 from netsynth._compat import INTERCEPT
 from netsynth._typing import JSON
 from netsynth.kernels.scales import MEASURES
-from netsynth.results.moderator_tests import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,9 +133,9 @@ def plain_dict(result: MetaRegression, level: float) -> JSON:
     return {
         "measure": result.measure,
         "level": level,
-        "coefficients": [{str(name): plain(value) for name, value in row.items()} for row in rows],
-        "covariance": [[plain(value) for value in row] for row in result.covariance.tolist()],
-        **{name: plain(value) for name, value in model(result, level).items()},
+        "coefficients": [{str(name): _format.plain(value) for name, value in row.items()} for row in rows],
+        "covariance": [[_format.plain(value) for value in row] for row in result.covariance.tolist()],
+        **{name: _format.plain(value) for name, value in model(result, level).items()},
         "study": list(result.study),
         "warnings": [str(caution) for caution in result.warnings],
     }

@@ -297,14 +297,14 @@ class SelectionModel:
 
     def to_dict(self, level: float = 0.95) -> JSON:
         """Plain dict for JSON: the columns of `summary_frame` and the weights; None for nan."""
-        plain = {name: _plain(value) for name, value in self._row(level).items()}
+        plain = {name: _format.plain(value) for name, value in self._row(level).items()}
         return {
             "measure": self.measure,
             "level": level,
             **plain,
             "steps": list(self.steps),
-            "weight": list(map(_plain, self.weight.tolist())),
-            "weight_se": list(map(_plain, self.weight_se.tolist())),
+            "weight": list(map(_format.plain, self.weight.tolist())),
+            "weight_se": list(map(_format.plain, self.weight_se.tolist())),
             "n_studies": self.n_studies.tolist(),
             "warnings": [str(caution) for caution in self.warnings],
         }
@@ -378,7 +378,3 @@ def _ratio(full: float, null: float, df: int) -> LikelihoodRatio:
         return LikelihoodRatio(math.nan, df, math.nan)
     statistic = max(0.0, 2.0 * (full - null))
     return LikelihoodRatio(statistic, df, float(chdtrc(df, statistic)) if df else math.nan)
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from scipy.special import chdtrc
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["PooledSeries", "SeriesKind", "plain_rows"]
+__all__ = [
+    "PooledSeries",
+    "SeriesKind",
+]
 
 SeriesKind = Literal["leave-one-out", "cumulative"]
 #: What a row of each kind does with the study that it names.
@@ -262,7 +265,7 @@ class PooledSeries:
             "ci_method": self.overall.ci_method,
             "prediction_method": self.overall.prediction_method,
             "level": level,
-            "steps": plain_rows(self.summary_frame(level)),
+            "steps": _format.plain_rows(self.summary_frame(level)),
             "warnings": [str(caution) for caution in self.warnings],
         }
 
@@ -400,15 +403,3 @@ def _bracket(lower: str, upper: str, end: float) -> str:
 
 def _p(value: float) -> str:
     return "" if math.isnan(value) else _format.pvalue(value).removeprefix("p ").removeprefix("= ")
-
-
-def plain_rows(frame: pd.DataFrame) -> list[JSON]:
-    """Rows of a frame for JSON, the label first: None for what is undefined, "inf" for an open end."""
-    rows = frame.reset_index().to_dict("records")
-    return [{str(name): _plain(value) for name, value in row.items()} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value

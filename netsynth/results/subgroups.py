@@ -15,7 +15,7 @@ from netsynth.errors import Caution
 from netsynth.kernels.coefficients import difference_test
 from netsynth.kernels.intervals import limits, two_sided_pvalue
 from netsynth.kernels.scales import MEASURES, EffectMeasure
-from netsynth.results.moderator_tests import ModeratorTest, plain, span
+from netsynth.results.moderator_tests import ModeratorTest, span
 from netsynth.results.pooled import PooledEffect
 
 if TYPE_CHECKING:
@@ -184,12 +184,12 @@ class SubgroupComparison:
             "measure": self.measure,
             "level": level,
             "common_tau2": self.common_tau2,
-            "tau2": plain(self.tau2),
-            "r2": plain(self.r2),
+            "tau2": _format.plain(self.tau2),
+            "r2": _format.plain(self.r2),
             "test": self.test.to_dict(),
             "q_within": self.q_within,
-            "q_between": plain(self.q_between),
-            "subgroups": [{str(name): plain(value) for name, value in row.items()} for row in rows],
+            "q_between": _format.plain(self.q_between),
+            "subgroups": [{str(name): _format.plain(value) for name, value in row.items()} for row in rows],
             "warnings": [str(caution) for caution in self.warnings],
         }
 

@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from netsynth import _format
 from netsynth._typing import JSON, FloatArray
 from netsynth.errors import Caution
@@ -106,8 +104,8 @@ class TrimAndFill:
             "estimator": self.estimator,
             "side": self.side,
             "n_missing": self.n_missing,
-            "se": _plain(self.se),
-            "pvalue": _plain(self.pvalue),
+            "se": _format.plain(self.se),
+            "pvalue": _format.plain(self.pvalue),
             "level": level,
             **effects,
             "filled": filled,
@@ -147,9 +145,4 @@ class TrimAndFill:
 
 def _plain_row(effect: PooledEffect, level: float) -> dict[str, Any]:
     columns = effect.summary_frame(level).to_dict(orient="list")
-    return {str(name): _plain(values[0]) for name, values in columns.items()}
-
-
-def _plain(value: Any) -> Any:
-    plain = value.item() if isinstance(value, np.generic) else value
-    return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+    return {str(name): _format.plain(values[0]) for name, values in columns.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -123,7 +122,7 @@ class CorrelationSensitivity:
                 "ci_lower": ci.lower[i].tolist(),
                 "ci_upper": ci.upper[i].tolist(),
                 "psi": self.psi[i].tolist(),
-                "log_likelihood": _plain(float(self.log_likelihood[i])),
+                "log_likelihood": _format.plain(float(self.log_likelihood[i])),
             }
             for i, label in enumerate(self.label)
         ]
@@ -245,7 +244,3 @@ def refit(effect: MultivariateEffect, values: Sequence[float] | npt.ArrayLike) -
         log_likelihood=found[4],
         warnings=effect.warnings,
     )
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -99,7 +99,7 @@ def test_frames_are_unrounded(result):
 def test_the_dict_is_json(result):
     plain = result.to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["df"] is None
+    assert plain["df"] == "inf"
     assert plain["coefficients"][1]["term"] == "AL"
     assert plain["coefficients"][1]["estimate"] == result.coefficient[1]
     assert json.dumps(pooled(method="MM").to_dict(), allow_nan=False)

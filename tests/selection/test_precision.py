@@ -164,7 +164,7 @@ def test_frame_and_dict(result):
     assert plain["PET"]["slope"] == result.pet.slope
     assert plain["chosen"] == "PET"
     mixed = pet_peese(result.pooled, model="REML")
-    assert mixed.to_dict()["PEESE"]["df"] is None
+    assert mixed.to_dict()["PEESE"]["df"] == "inf"
     assert mixed.pet_regression.names == ("intercept", "se")
 
 
