@@ -384,7 +384,7 @@ def _check_reports(
         here = reported[:, j]
         column = design[here, j, j::p]
         scale = np.abs(column).max(0, initial=0.0)
-        if np.linalg.matrix_rank(column / np.where(scale > 0, scale, 1.0)) < n_columns:
+        if not here.any() or np.linalg.matrix_rank(column / np.where(scale > 0, scale, 1.0)) < n_columns:
             if n_columns == 1:
                 raise InvalidInputError(f"{name}: no study reports it.")
             raise InvalidInputError(

@@ -14,7 +14,7 @@ import numpy as np
 from netsynth._typing import BoolArray, FloatArray, IntArray
 from netsynth.kernels.covariance_structures import STRUCTURES, CovarianceStructure, Structure
 from netsynth.kernels.multivariate import Observed, derivatives, height_of, observed, solve
-from netsynth.kernels.tau2 import tau2_reml
+from netsynth.kernels.tau2 import tau2_ml, tau2_reml
 
 _MAX_ITERATIONS: Final = 1000
 _MAX_HALVINGS: Final = 40
@@ -103,8 +103,8 @@ def psi_likelihood(
         data = observed(y[part] / unit[:, None], s[part] / scale[:, None], x[part] / unit[:, None, :, None])
         theta = _starts(data, structure, restricted=restricted)
         summit = _climb(data, structure, theta.reshape(-1, theta.shape[-1]), restricted=restricted)
-        # of two that meet on one summit the one that arrived there
-        height = np.where(summit.arrived, summit.height, summit.height - _NEAR)
+        # of two that meet on one summit the one that arrived there: rounding may lift the other by as much
+        height = np.where(summit.arrived, summit.height, summit.height - _ROUNDED)
         height = np.where(np.isnan(height), -np.inf, height).reshape(-1, n_starts)
         best = height.argmax(-1) + n_starts * np.arange(len(height))
         psi[part] = scale * structure.matrix(summit.theta[best], p)
@@ -130,7 +130,8 @@ def _starts(data: Observed, structure: Structure, *, restricted: bool) -> FloatA
     p = data.y.shape[-1]
     present = np.diagonal(data.both, axis1=-2, axis2=-1) > 0
     v = np.where(present, np.diagonal(data.s, axis1=-2, axis2=-1), np.inf)
-    alone = tau2_reml(data.y.swapaxes(-1, -2), v.swapaxes(-1, -2)).tau2
+    by_itself = tau2_reml if restricted else tau2_ml
+    alone = by_itself(data.y.swapaxes(-1, -2), v.swapaxes(-1, -2)).tau2
     tau = np.sqrt(np.maximum(np.nan_to_num(alone), _LEAST))
     outer = tau[:, :, None] * tau[:, None, :]
     n = np.maximum(present.sum(-2), 1)[:, None]
