@@ -4,9 +4,10 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help review test check static docs quick format floors clean
+.PHONY: help review test check static docs quick format floors bench clean
 
 JOBS ?= 2
+PEERS ?= PyMARE==0.0.13 PyMetaAnalysis==0.9.0 threadpoolctl
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -50,6 +51,9 @@ format: $(VENV)/installed-dev ## rewrite the code in the project's format
 floors: build/floors/installed ## all tests against the oldest versions that pyproject.toml allows
 	@build/floors/bin/python -m pytest -q -n $(JOBS) --dist loadfile \
 		-W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning $(ARGS)
+
+bench: build/bench/installed ## netsynth and its peers timed side by side; ARGS=--write for docs/benchmarks.md
+	@build/bench/bin/python benchmarks/run.py $(ARGS)
 
 clean: ## remove what was built and cached; .venv stays
 	@rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -95,4 +99,14 @@ build/floors/installed: pyproject.toml
 		"$$python" -m venv --clear build/floors
 	@build/floors/bin/python -c $(print-floors) > build/floors/constraints.txt
 	@build/floors/bin/python $(PIP) --constraint build/floors/constraints.txt --editable '.[test]'
+	@touch $@
+
+# one by one, so that a peer that cannot be had is left out
+build/bench/installed: pyproject.toml
+	@$(find-python); echo "Making build/bench with $$("$$python" --version)"; \
+		"$$python" -m venv --clear build/bench
+	@build/bench/bin/python $(PIP) --editable .
+	@for peer in $(PEERS); do \
+		build/bench/bin/python $(PIP) "$$peer" || echo "$$peer cannot be installed and is left out"; \
+	done
 	@touch $@

@@ -18,6 +18,20 @@ from netsynth._typing import FloatArray, IntArray
 
 #: A column whose length falls to this share when the columns before it are taken out lies in their span.
 _COLLINEAR: Final = 1e-9
+#: Numbers in an array from which on its memory costs more than the calls that work on it.
+_BULK: Final = 1 << 12
+
+
+def _sum(values: FloatArray) -> FloatArray:
+    """Sum over studies; the method of the array would add a call that costs a single set as much as the sum."""
+    return np.asarray(np.add.reduce(values, -1))
+
+
+def _dot(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Sum over studies of the products. In bulk an array of them costs most, else the call of einsum does."""
+    if left.size < _BULK:
+        return _sum(left * right)
+    return np.asarray(np.einsum("...k,...k->...", left, right))
 
 
 class Fit(Protocol):
@@ -71,18 +85,19 @@ class MeanFit(NamedTuple):
 
     def q(self) -> FloatArray:
         """Y'Py."""
-        return np.asarray((self.w * self.residual * self.residual).sum(-1))
+        return _dot(self.w * self.residual, self.residual)
 
     def squared(self) -> FloatArray:
         """y'PPy; Py is the weighted residual."""
         py = self.w * self.residual
-        return np.asarray((py * py).sum(-1))
+        return _dot(py, py)
 
     def cubed(self) -> FloatArray:
         """Y'PPPy."""
         py = self.w * self.residual
-        centre = (self.w * py).sum(-1) / self.total
-        return np.asarray((self.w * (py - centre[..., None]) ** 2).sum(-1))
+        centre = _dot(self.w, py) / self.total
+        rest = py - centre[..., None]
+        return _dot(self.w * rest, rest)
 
     def trace(self) -> FloatArray:
         r"""Trace of P, :math:`\sum w - \sum w^2 / \sum w`."""
@@ -91,10 +106,14 @@ class MeanFit(NamedTuple):
     def trace_squared(self) -> FloatArray:
         """Trace of PP: its diagonal squared, and twice what stands beside it."""
         first, rest = self.w[..., 0], self.w[..., 1:]
-        square = rest * rest
-        diagonal = (first * rest.sum(-1)) ** 2 + ((rest * (self.total[..., None] - rest)) ** 2).sum(-1)
-        beside = (2.0 * first * first + square.sum(-1)) * square.sum(-1) - (square * square).sum(-1)
-        return np.asarray((diagonal + beside) / self.total**2)
+        square = rest * (
+            rest / self.total[..., None]
+        )  # the fourth power of a weight may be too small for a number
+        others = _sum(square)
+        # the diagonal of the others is rest - square; their squares twice on the diagonal of `beside` are taken out
+        diagonal = (first * (_sum(rest) / self.total)) ** 2 + _dot(rest, rest - 2.0 * square)
+        beside = (2.0 * first * (first / self.total) + others) * others
+        return np.asarray(diagonal + beside)
 
     def trace_with(self, variance: FloatArray) -> FloatArray:
         """Trace of P diag(variance)."""
@@ -103,8 +122,8 @@ class MeanFit(NamedTuple):
     def _trace(self, product: FloatArray) -> FloatArray:
         # sum of product * (1 - w / total), without the cancellation of the first term when its weight rules
         rest = self.w[..., 1:]
-        others = (product[..., 1:] * (self.total[..., None] - rest)).sum(-1)
-        return np.asarray((product[..., 0] * rest.sum(-1) + others) / self.total)
+        others = _dot(product[..., 1:], self.total[..., None] - rest)
+        return np.asarray((product[..., 0] * _sum(rest) + others) / self.total)
 
     def log_determinant(self) -> FloatArray:
         """Logarithm of the sum of the weights."""
@@ -126,12 +145,12 @@ class DesignFit(NamedTuple):
 
     def q(self) -> FloatArray:
         """Y'Py."""
-        return np.asarray((self.w * self.residual * self.residual).sum(-1))
+        return _dot(self.w * self.residual, self.residual)
 
     def squared(self) -> FloatArray:
         """Y'PPy."""
         py = self.w * self.residual
-        return np.asarray((py * py).sum(-1))
+        return _dot(py, py)
 
     def cubed(self) -> FloatArray:
         """y'PPPy: the length of what the basis leaves of the weighted residuals, weighted again."""
@@ -187,8 +206,8 @@ class Regression(NamedTuple):
 
 def mean_fit(estimate: FloatArray, weight: FloatArray) -> MeanFit:
     """Take the weighted mean out of effects, both of shape (..., k)."""
-    total = weight.sum(-1)
-    mean = (weight * estimate).sum(-1) / total
+    total = _sum(weight)
+    mean = _dot(weight, estimate) / total
     return MeanFit(weight, total, estimate - mean[..., None])
 
 
@@ -252,11 +271,19 @@ class Standard(NamedTuple):
 
     def at(self, tau2: FloatArray | float) -> Fit:
         """The fit with weights 1 / (v + tau2)."""
-        return self.weighted(1.0 / (self.v + np.asarray(tau2)[..., None]))
+        total = self.v + np.asarray(tau2)[..., None]
+        return self.weighted(np.reciprocal(total, out=total))
 
     def weighted(self, weight: FloatArray) -> Fit:
         """The fit with weights of one's own."""
         return mean_fit(self.y, weight) if self.design is None else design_fit(self.y, weight, self.design)
+
+
+def along_sets(array: FloatArray) -> FloatArray:
+    """The same array with sets, not studies, side by side in memory, where sums over few studies are fast."""
+    if array.size == array.shape[-1] or array.strides[-1] >= max(array.strides):
+        return array
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, -1, 0)), 0, -1)
 
 
 def n_studies(variance: FloatArray) -> IntArray:
@@ -293,7 +320,7 @@ def standardised(estimate: FloatArray, variance: FloatArray, design: FloatArray 
     if variance.ndim == 1:  # the general way below costs a single set as much as its arithmetic
         y, v = estimate[order], variance[order]
     else:
-        y, v = np.take_along_axis(estimate, order, -1), np.take_along_axis(variance, order, -1)
+        y, v = (along_sets(np.take_along_axis(array, order, -1)) for array in (estimate, variance))
     unit = v[..., :1]
     return Standard((y - y[..., :1]) / np.sqrt(unit), v / unit, unit[..., 0], None)
 

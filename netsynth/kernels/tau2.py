@@ -217,8 +217,9 @@ def tau2_at_q(
         fit = sets.at(tau2)
         q = fit.q()
         excess = q / target - 1.0
-        above = excess > 0
-        tau2 = tau2 + np.where(above, excess * (q / np.where(above, fit.squared(), 1.0)), 0.0)
+        step = np.zeros(tau2.shape)
+        np.divide(excess * q, fit.squared(), out=step, where=excess > 0)
+        tau2 = tau2 + step
         converged = excess <= _TOLERANCE
         if converged.all() or iteration == _MAX_ITERATIONS:
             break
