@@ -46,6 +46,7 @@ _SIDES: Final = np.array([[-1.0], [1.0]])
 #: A standard deviation of log odds that is as good as infinite: the limit of tau is called so beyond it.
 _MOST_TAU: Final = 50.0
 _CHUNK: Final = 1 << 19  # numbers in one temporary array
+_FEW: Final = 1 << 12  # numbers that are dealt with as fast as a call is made
 #: A log-likelihood that no more than this exceeds that of tau2 = 0 is rounding.
 _NO_GAIN: Final = 1e-9
 
@@ -207,15 +208,17 @@ def _integrate(
     # The logarithm bends down at least as fast as that of a normal density, so all that matters lies this near to
     # the mode. Mostly far less is needed: each side is cut to the first of eight points that is negligible.
     reach = np.full((*mode.shape, 2), np.sqrt(2.0 * _FALL))
-    for _ in range(20):
+    sd = 1.0 / np.sqrt(1.0 + tau * tau * family.moments(mu + tau * mode, n)[1])
+    spacing = coarse * np.minimum(_SPACING_SD * sd, _SPACING / tau)
+    # for a few studies more nodes cost less than to look how few are needed
+    n_looks = 20 if x.size * float((reach.sum(-1) / spacing).max()) > _FEW else 0
+    for _ in range(n_looks):
         z = mode[..., None, None] + reach[..., None] * _SIDES * _EIGHTHS
         n_alive = (log_integrand(z) > top[..., None, None] - _FALL).sum(-1)
         share = np.minimum(n_alive + 1, 8) / 8
         reach = reach * share
         if float(share.min()) > 0.4:
             break
-    sd = 1.0 / np.sqrt(1.0 + tau * tau * family.moments(mu + tau * mode, n)[1])
-    spacing = coarse * np.minimum(_SPACING_SD * sd, _SPACING / tau)
     width = reach.sum(-1)
     n_nodes = int(np.ceil((width / spacing).max())) + 1
     if (
@@ -369,7 +372,7 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
 
 
 def _start(family: _Family, x: FloatArray, n: FloatArray) -> FloatArray:
-    """The best (mu, tau) of a grid of tau, mu by one Newton step from a weighted mean, shape (m, 2)."""
+    """Near the best (mu, tau) of a grid of tau, mu by one Newton step from a weighted mean, shape (m, 2)."""
     m, g = len(x), _TAU_GRID.size
     centre = family.centre(x, n)
     information = family.moments(centre, n)[1]
@@ -378,11 +381,23 @@ def _start(family: _Family, x: FloatArray, n: FloatArray) -> FloatArray:
     w = information[which] / (1.0 + tau[:, None] ** 2 * information[which])
     mu = (w * centre[which]).sum(-1) / w.sum(-1)
     at = _surface(family, x[which], n[which], np.stack([mu, tau], axis=-1), _COARSE)
-    mu = mu + np.clip(at.gradient[:, 0] / -at.hessian[:, 0, 0], -2.0, 2.0)
-    start = np.stack([mu, tau], axis=-1)
-    height = _surface(family, x[which], n[which], start, _COARSE).height
-    best: FloatArray = start.reshape(m, g, 2)[np.arange(m), height.reshape(m, g).argmax(-1)]
-    return best
+    slope, bend = at.gradient[:, 0], np.maximum(-at.hessian[:, 0, 0], 1e-300)
+    step = np.clip(slope / bend, -2.0, 2.0)
+    mu = mu + step
+    # what the step gains, as far as the hill is quadratic; then the top of the parabola through the best of the grid
+    # and its neighbours, by which the climb has half as far to go
+    height = (at.height + step * (slope - 0.5 * bend * step)).reshape(m, g)
+    sets, best = np.arange(m), height.argmax(-1)
+    middle = np.clip(best, 1, g - 2)
+    low, top, high = (height[sets, middle + side] for side in (-1, 0, 1))
+    sharp = low - 2.0 * top + high
+    shift = np.where(
+        (sharp < 0) & (best == middle), 0.5 * (low - high) / np.where(sharp < 0, sharp, -1.0), 0.0
+    )
+    ratio = _TAU_GRID[1] / _TAU_GRID[0]
+    return np.stack(
+        [mu.reshape(m, g)[sets, best], _TAU_GRID[best] * ratio ** np.clip(shift, -1.0, 1.0)], axis=-1
+    )
 
 
 def log_likelihood(
