@@ -23,11 +23,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from netsynth._typing import BoolArray, FloatArray
-from netsynth.kernels.regression import Fit, Standard, along_sets, standardised
+from netsynth.kernels.regression import Fit, MeanFit, Standard, along_sets, standardised
 
 _MAX_ITERATIONS: Final = 200
 #: Relative length of the step at which an iteration has arrived: Newton's squares the distance, a halving does not.
-_NEWTON_STEP: Final = 1e-8
+_NEWTON_STEP: Final = 1e-6
 _HALVING_STEP: Final = 1e-13
 #: Spacing in ln(v + tau2) of the grid on which maxima are looked for, and of that for sets whose ratio of the trace
 #: to y'PPy does not only rise. As a function of ln(v + tau2) every term of the likelihood bends on a scale of 1 or
@@ -87,7 +87,12 @@ def _reml_trace(fit: Fit) -> FloatArray:
 
 
 def _reml_trace_squared(fit: Fit) -> FloatArray:
-    return fit.trace_squared()
+    if not isinstance(fit, MeanFit):
+        return fit.trace_squared()
+    # it only steers Newton's step, so the plain sums will do, though they cancel where one weight rules
+    square = fit.w * fit.w
+    ratio = square.sum(-1) / fit.total
+    return np.asarray(ratio * fit.total - 2.0 * (square * fit.w).sum(-1) / fit.total + ratio * ratio)
 
 
 ML: Final = Likelihood(_ml_height, _ml_trace, _ml_trace_squared)

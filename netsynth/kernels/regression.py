@@ -304,8 +304,8 @@ def standardised(estimate: FloatArray, variance: FloatArray, design: FloatArray 
     """Variances in units of the smallest, effects in units of its root and near zero.
 
     So weights lie in [0, 1], and neither the size of the effects nor one study that is a million times
-    as precise as the others costs digits. Without a design studies come by increasing variance and effects
-    relative to the first, so that identical effects have a Q of exactly zero; with one, what a weighted
+    as precise as the others costs digits. Without a design the study of least variance comes first and effects
+    are relative to its, so that identical effects have a Q of exactly zero; with one, what a weighted
     regression explains is taken out beforehand.
     """
     if estimate.shape != variance.shape:
@@ -316,11 +316,17 @@ def standardised(estimate: FloatArray, variance: FloatArray, design: FloatArray 
         present = np.isfinite(variance)
         y = np.where(present, residual, 0.0) / np.sqrt(unit)[..., None]
         return Standard(y, variance / unit[..., None], unit, design)
-    order = np.argsort(variance, axis=-1, kind="stable")
+    first = variance.argmin(-1)
     if variance.ndim == 1:  # the general way below costs a single set as much as its arithmetic
+        order = np.arange(variance.size)
+        order[0], order[first] = first, 0
         y, v = estimate[order], variance[order]
     else:
-        y, v = (along_sets(np.take_along_axis(array, order, -1)) for array in (estimate, variance))
+        y, v = (np.moveaxis(np.array(np.moveaxis(a, -1, 0), order="C"), 0, -1) for a in (estimate, variance))
+        for array in (y, v):  # sets, not studies, are side by side in memory: see `along_sets`
+            least = np.take_along_axis(array, first[..., None], -1)
+            np.put_along_axis(array, first[..., None], array[..., :1].copy(), -1)
+            array[..., :1] = least
     unit = v[..., :1]
     return Standard((y - y[..., :1]) / np.sqrt(unit), v / unit, unit[..., 0], None)
 
