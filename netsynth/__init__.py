@@ -16,7 +16,7 @@ from netsynth.data.selection import Exclusion, Selection
 from netsynth.data.source import Source
 from netsynth.data.study import Group, Study
 from netsynth.data.survival import ReportedSurvival, ReportedTime, SurvivalPoint
-from netsynth.dependent import overlap_covariance, pool_dependent
+from netsynth.dependent import overlap_covariance, pool_dependent, regress_dependent
 from netsynth.diagnose import accumulate, influence, leave_one_out
 from netsynth.errors import (
     AsymmetryWarning,
@@ -53,11 +53,13 @@ from netsynth.report import write_report
 from netsynth.reported import ReportedText, format_reported, parse_number, parse_reported
 from netsynth.results.aggregated import MedianRange
 from netsynth.results.asymmetry import AsymmetryTest, LimitEffect
+from netsynth.results.cohort_series import CohortSeries
 from netsynth.results.contrast import Contrast
 from netsynth.results.counts import PooledCounts
 from netsynth.results.curve import SurvivalCurve
 from netsynth.results.dependence_sensitivity import DependenceSensitivity
 from netsynth.results.dependent import DependentEffect, OverlapCovariance
+from netsynth.results.dependent_regression import DependentRegression
 from netsynth.results.excess import ExcessSignificance, FailSafeN
 from netsynth.results.gosh import SubsetEffects
 from netsynth.results.influence import StudyInfluence
@@ -96,12 +98,14 @@ __all__ = [
     "BoundaryWarning",
     "Caution",
     "Checklist",
+    "CohortSeries",
     "ContinuityCorrectionWarning",
     "Contrast",
     "ConvergenceError",
     "CorrelationSensitivity",
     "DependenceSensitivity",
     "DependentEffect",
+    "DependentRegression",
     "Endpoint",
     "ExcessSignificance",
     "Exclusion",
@@ -188,6 +192,7 @@ __all__ = [
     "pool_rates",
     "read_review",
     "reconstruct_survival",
+    "regress_dependent",
     "regress_effects",
     "score_reporting",
     "summarize_factors",

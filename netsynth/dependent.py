@@ -1,11 +1,10 @@
-"""Pool several results of one cohort, or of cohorts that share patients."""
+"""Pool or regress several results of one cohort, or of cohorts that share patients."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,32 +17,28 @@ from netsynth.errors import (
     FewStudiesWarning,
     InvalidInputError,
     NarrowIntervalWarning,
+    NetsynthWarning,
     caution,
 )
 from netsynth.kernels.dependent import (
     DependentCiMethod,
     DependentFit,
     DependentModel,
-    compound_symmetric,
     fit_dependent,
+    fit_dependent_regression,
 )
 from netsynth.kernels.multilevel import LikelihoodMethod
-from netsynth.kernels.scales import MEASURES, EffectMeasure
-from netsynth.results.dependent import (
-    DependentEffect,
-    OverlapCovariance,
-    check_ci_method,
-    check_correlation,
-)
+from netsynth.kernels.scales import EffectMeasure
+from netsynth.results.cohorts import check_definite, cohort_numbers, read_results, read_sampling
+from netsynth.results.dependent import DependentEffect, OverlapCovariance
+from netsynth.results.dependent_regression import DependentRegression
+from netsynth.results.designs import check_design, coded_moderators
 
-__all__ = ["overlap_covariance", "pool_dependent"]
+__all__ = ["overlap_covariance", "pool_dependent", "regress_dependent"]
 
-#: Below this share of the variances a covariance matrix counts as singular.
-_SINGULAR = 1e-10
-#: Standard errors further apart than this are not of one unit, and cost the precision of the sandwich.
-_WIDEST_RATIO = 1e5
 #: Tipton (2015): below 4 degrees of freedom the t approximation does not hold; few cohorts come close to it.
 _LEAST_DF, _FEW_CLUSTERS = 4, 10
+_ALL_SINGLE = "No cohort has two results, so the variance between cohorts holds that within cohorts too."
 _USER = 4  # frames from `caution` up to the caller of the verb: caution, _doubts, the verb, its caller
 
 
@@ -145,46 +140,22 @@ def pool_dependent(
     >>> round(pooled.natural, 3), pooled.warnings
     (1.451, ())
     """
-    y = _validate.array_1d(estimate, "estimate")
-    names = _validate.labels(study, y.size)
-    y = _validate.finite_1d(y, "estimate", labels=names)
-    cohorts = _cohorts(cluster, y.size)
-    _validate.choice(measure, "measure", MEASURES)
-    _validate.choice(model, "model", get_args(DependentModel))
-    _validate.choice(method, "method", get_args(LikelihoodMethod))
-    check_ci_method(ci_method, model, "ci_method")
-    order = {name: i for i, name in enumerate(dict.fromkeys(cohorts))}
-    numbers = np.array([order[name] for name in cohorts])
-    if len(order) < 2:
-        raise InvalidInputError(
-            f"Pooling needs at least two cohorts; all of the {_format.plural(y.size, 'result')} are of {cohorts[0]}."
-        )
-    if se is not None and covariance is None:
-        s = _validate.array_1d(se, "se")
-        _validate.same_length(y, "estimate", s, "se")
-        s = _validate.positive_1d(s, "se", labels=names)
-        rho = 0.0 if correlation is None else float(correlation)
-        check_correlation(rho, cohorts)
-        v = compound_symmetric(s**2, numbers, rho)
-    elif covariance is not None and se is None:
-        if correlation is not None:
-            raise InvalidInputError("correlation goes with se; a covariance holds its own. Give one of them.")
-        if model == "correlated_effects":
-            raise InvalidInputError(
-                "Correlated effects take se and an assumed correlation, not a covariance."
-            )
-        rho, v = math.nan, _checked(covariance, names, cohorts)
-    else:
-        raise InvalidInputError(
-            f"Give either se or covariance; got {'both' if se is not None else 'neither'}."
-        )
-    _check_span(np.sqrt(np.diag(v)), names)
+    y, names, cohorts = read_results(estimate, cluster, study, measure, model, method, ci_method)
+    rho, v = read_sampling(y, se, covariance, correlation, model, names, cohorts)
 
     fit = fit_dependent(
-        y, v, numbers, model=model, method=method, ci_method=ci_method, correlation=np.nan_to_num(rho)
+        y,
+        v,
+        cohort_numbers(cohorts),
+        model=model,
+        method=method,
+        ci_method=ci_method,
+        correlation=np.nan_to_num(rho),
     )
     if not fit.converged:
-        raise ConvergenceError(f"The three-level model by {method} did not converge.", last=fit.between)
+        raise ConvergenceError(
+            f"The three-level model by {method} did not converge.", last=float(fit.between)
+        )
 
     for array in (y, v, fit.mean.weight):
         array.setflags(write=False)
@@ -194,18 +165,153 @@ def pool_dependent(
         method=method if model == "three_level" else "moments",
         ci_method=ci_method,
         correlation=rho,
-        estimate=fit.mean.mean,
-        se=fit.mean.se,
-        df=fit.mean.df,
-        between=fit.between,
-        within=fit.within,
-        log_likelihood=fit.log_likelihood,
+        estimate=float(fit.mean.mean),
+        se=float(fit.mean.se),
+        df=float(fit.mean.df),
+        between=float(fit.between),
+        within=float(fit.within),
+        log_likelihood=float(fit.log_likelihood),
         study=names,
         cluster=cohorts,
         study_estimate=y,
         study_covariance=v,
         weight=fit.mean.weight,
-        warnings=_doubts(len(order), fit, ci_method),
+        warnings=_doubts(len(set(cohorts)), fit, ci_method),
+    )
+
+
+def regress_dependent(
+    estimate: npt.ArrayLike,
+    *,
+    cluster: Iterable[str | int],
+    moderators: object,
+    data: object = None,
+    se: npt.ArrayLike | None = None,
+    covariance: npt.ArrayLike | None = None,
+    correlation: float | None = None,
+    measure: EffectMeasure = "generic",
+    model: DependentModel = "three_level",
+    method: LikelihoodMethod = "REML",
+    ci_method: DependentCiMethod = "CR2",
+    study: Iterable[str] | None = None,
+) -> DependentRegression:
+    r"""Regress results on moderators when several of them come from one cohort.
+
+    Parameters
+    ----------
+    estimate, cluster, se, covariance, correlation, measure, model, method, study
+        As in `pool_dependent`.
+    moderators : str, array_like, mapping or data frame
+        A formula like "~ year + design", or the moderators themselves, as in `regress_effects`. They may differ
+        between the results of a cohort.
+    data : mapping or data frame, optional
+        With a formula: the moderators as columns, a row a result.
+    ci_method : {"CR2", "CR1", "CR0", "t", "wald"}
+        Errors of the coefficients, as in `pool_dependent`; with "CR1", "CR0" and "t" they have m - p degrees of
+        freedom for m cohorts and p coefficients.
+
+    Returns
+    -------
+    DependentRegression
+        Frozen. Ask it for intervals, tests of moderators and frames.
+
+    Raises
+    ------
+    InvalidInputError
+        As `pool_dependent`; or if a moderator is missing, constant, or follows from the others, there are no more
+        results than coefficients, or no more cohorts.
+    ConvergenceError
+        If the likelihood is not maximised; the last variance between cohorts is in ``.last``.
+
+    Warns
+    -----
+    FewStudiesWarning
+        A coefficient has fewer than 4 Satterthwaite degrees of freedom or rests on one cohort, there are fewer than
+        10 cohorts, or no cohort has two results.
+
+    Notes
+    -----
+    The model is that of `pool_dependent` with :math:`x_{ij}'\beta` in place of :math:`\mu`. Moderators that are
+    the same for all results of a cohort have about as many degrees of freedom as cohorts, those that vary within
+    cohorts may have more or fewer [1]_ [2]_.
+
+    References
+    ----------
+    .. [1] Tipton E (2015). Small sample adjustments for robust variance estimation with meta-regression.
+       Psychol Methods 20:375-393. https://doi.org/10.1037/met0000011
+    .. [2] Pustejovsky JE, Tipton E (2018). Small-sample methods for cluster-robust variance estimation and
+       hypothesis testing in fixed effects models. J Bus Econ Stat 36:672-683.
+       https://doi.org/10.1080/07350015.2016.1247004
+
+    Examples
+    --------
+    An example: log hazard ratios of a marker from ten cohorts, four of which report two endpoints.
+
+    >>> result = regress_dependent(
+    ...     [0.62, 0.41, 0.10, 0.35, 0.48, -0.22, 0.95, 0.30, 0.55, 0.71, 0.05, 0.33, 0.80, 0.52],
+    ...     se=[0.20, 0.18, 0.15, 0.14, 0.22, 0.25, 0.30, 0.12, 0.21, 0.24, 0.19, 0.16, 0.28, 0.23],
+    ...     cluster=["A", "A", "B", "B", "C", "D", "E", "F", "F", "G", "H", "I", "J", "J"],
+    ...     moderators={"endpoint": ["OS", "DFS"] * 2 + ["OS"] * 2 + ["DFS", "OS"] * 2 + ["OS", "DFS"] * 2},
+    ...     correlation=0.6, measure="log_hr",
+    ... )
+    >>> print(result)
+    Hazard ratio (log scale), three-level meta-regression by REML, CI by CR2, k = 14 results of 10 cohorts
+                      estimate      se  95% CI            df      p
+      intercept          0.435  0.0635  [0.269, 0.600]   4.8  0.001
+      endpoint[T.OS]    -0.105   0.109  [-0.376, 0.165]  5.6   0.37
+      moderators  F 0.94 on 1 and 5.6 df, p = 0.37
+      residual    variance between cohorts 0, within cohorts 0.0252   Q 23.56 on 12 df, p = 0.023
+    """
+    y, names, cohorts = read_results(estimate, cluster, study, measure, model, method, ci_method)
+    rho, v = read_sampling(y, se, covariance, correlation, model, names, cohorts)
+    read, coding = coded_moderators(moderators, data, names, otherwise="pool_dependent")
+    design = coding.matrix(read.columns)
+    check_design(design, coding.names, names, rows="results")
+    m, p = len(set(cohorts)), design.shape[1]
+    if m <= p:
+        raise InvalidInputError(
+            f"{p} coefficients ({', '.join(coding.names)}) need more than {p} cohorts; got {m}. Use fewer moderators."
+        )
+
+    fit = fit_dependent_regression(
+        y,
+        v,
+        cohort_numbers(cohorts),
+        design,
+        model=model,
+        method=method,
+        ci_method=ci_method,
+        correlation=np.nan_to_num(rho),
+    )
+    if not fit.converged:
+        raise ConvergenceError(
+            f"The three-level model by {method} did not converge.", last=float(fit.between)
+        )
+
+    for array in (y, v, design, fit.coefficient, fit.covariance, fit.df):
+        array.setflags(write=False)
+    return DependentRegression(
+        measure=measure,
+        model=model,
+        method=method if model == "three_level" else "moments",
+        ci_method=ci_method,
+        correlation=rho,
+        names=coding.names,
+        coefficient=fit.coefficient,
+        covariance=fit.covariance,
+        df=fit.df,
+        between=float(fit.between),
+        within=float(fit.within),
+        log_likelihood=float(fit.log_likelihood),
+        q=float(fit.q),
+        study=names,
+        cluster=cohorts,
+        study_estimate=y,
+        study_covariance=v,
+        design=design,
+        moderators={name: read.columns[name] for name in coding.variables},
+        coding=coding,
+        warnings=_regression_doubts(m, coding.names, fit.df, float(fit.within), ci_method),
     )
 
 
@@ -292,95 +398,61 @@ def overlap_covariance(
             cohort[cohort == max(cohort[i], cohort[j])] = min(cohort[i], cohort[j])
     cluster = tuple(names[i] for i in cohort)
     covariance = shares * np.outer(s, s)
-    _check_definite(covariance, cluster)
+    check_definite(covariance, cluster)
     covariance.setflags(write=False)
     return OverlapCovariance(covariance, cluster)
 
 
-def _cohorts(cluster: Iterable[str | int], k: int) -> tuple[str, ...]:
-    found = [cluster] if isinstance(cluster, str) else list(cluster)
-    if len(found) != k:
-        raise InvalidInputError(
-            f"cluster must have one cohort for each of {_format.plural(k, 'result')}; got {len(found)}."
-        )
-    numbers = (int, np.integer)
-    return tuple(
-        str(cohort) if isinstance(cohort, numbers) else _validate.text(cohort, "cluster") for cohort in found
-    )
-
-
-def _checked(covariance: npt.ArrayLike, names: tuple[str, ...], cohorts: tuple[str, ...]) -> FloatArray:
-    k = len(names)
-    try:
-        v = np.array(covariance, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidInputError(f"covariance must be numbers; got {covariance!r:.80}.") from None
-    if v.shape != (k, k):
-        raise InvalidInputError(
-            f"covariance must have a row and a column for each of {_format.plural(k, 'result')}; got shape {v.shape}."
-        )
-    for i, j in zip(*np.nonzero(~np.isfinite(v)), strict=True):
-        raise InvalidInputError(f"covariance must be finite; got {v[i, j]:g} for {names[i]} and {names[j]}.")
-    for i in np.flatnonzero(np.diag(v) <= 0):
-        raise InvalidInputError(f"{names[i]}: variance must be positive; got {v[i, i]:g} at position {i}.")
-    scale = np.sqrt(np.outer(np.diag(v), np.diag(v)))
-    for i, j in zip(*np.nonzero(np.abs(v - v.T) > _SINGULAR * scale), strict=True):
-        raise InvalidInputError(
-            f"covariance must be symmetric; got {v[i, j]:g} for {names[i]} with {names[j]} and {v[j, i]:g} the "
-            "other way round."
-        )
-    apart = np.array([[a != b for b in cohorts] for a in cohorts])
-    for i, j in zip(*np.nonzero(apart & (v != 0)), strict=True):
-        raise InvalidInputError(
-            f"Results of different cohorts are independent; got covariance {v[i, j]:g} for {names[i]} of {cohorts[i]} "
-            f"and {names[j]} of {cohorts[j]}. Give cohorts that share patients one name."
-        )
-    v = 0.5 * (v + v.T)
-    _check_definite(v, cohorts)
-    return v
-
-
-def _check_definite(covariance: FloatArray, cohorts: tuple[str, ...]) -> None:
-    se = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.outer(se, se)
-    for cohort in dict.fromkeys(cohorts):
-        members = np.flatnonzero([name == cohort for name in cohorts])
-        least = float(np.linalg.eigvalsh(correlation[np.ix_(members, members)])[0])
-        if least < _SINGULAR:
-            raise InvalidInputError(
-                f"{cohort}: the covariance of its {_format.plural(members.size, 'result')} is not positive definite; "
-                f"the smallest eigenvalue of the correlations is {least:.2g}. Check it, and give results that are the "
-                "same only once."
-            )
-
-
-def _check_span(se: FloatArray, names: tuple[str, ...]) -> None:
-    low, high = int(se.argmin()), int(se.argmax())
-    if se[high] > _WIDEST_RATIO * se[low]:
-        raise InvalidInputError(
-            f"Standard errors span too many orders of magnitude to be pooled: {se[low]:g} ({names[low]}) to "
-            f"{se[high]:g} ({names[high]}). Check the units."
-        )
-
-
 def _doubts(n_clusters: int, fit: DependentFit, ci_method: DependentCiMethod) -> tuple[Caution, ...]:
     """Warn of too few cohorts, of an interval without width, and of variances that cannot be told apart."""
-    said = []
+    found: list[tuple[type[NetsynthWarning], str]] = []
     if math.isnan(fit.mean.se):
         message = f"All effects are equal, so the {ci_method} interval is undefined. Use ci_method='t'."
-        said.append(caution(NarrowIntervalWarning, message, stacklevel=_USER))
+        found.append((NarrowIntervalWarning, message))
     if ci_method == "CR2" and fit.mean.df < _LEAST_DF:
         message = (
             f"The CR2 interval has {fit.mean.df:.1f} degrees of freedom. Below 4 its level and p-value cannot be "
             "trusted: there are too few cohorts, or one outweighs the others."
         )
-        said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
+        found.append((FewStudiesWarning, message))
     elif n_clusters < _FEW_CLUSTERS:
         message = (
             f"{n_clusters} cohorts are few: their variances, and every interval but that of CR2, are rough."
         )
-        said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
+        found.append((FewStudiesWarning, message))
     if math.isnan(fit.within):
-        message = "No cohort has two results, so the variance between cohorts holds that within cohorts too."
-        said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
+        found.append((FewStudiesWarning, _ALL_SINGLE))
+    said = []
+    for kind, message in found:
+        said.append(caution(kind, message, stacklevel=_USER))
+    return tuple(said)
+
+
+def _regression_doubts(
+    n_clusters: int, names: tuple[str, ...], df: FloatArray, within: float, ci_method: DependentCiMethod
+) -> tuple[Caution, ...]:
+    """Warn of coefficients with few degrees of freedom, of few cohorts, and of one result a cohort."""
+    found = []
+    if none := [name for name, value in zip(names, df, strict=True) if math.isnan(value)]:
+        found.append(
+            f"One cohort alone determines {_format.listing(none)}, which leaves the {ci_method} interval undefined. "
+            "Use fewer moderators, or ci_method='t'."
+        )
+    if ci_method == "CR2" and (
+        few := [name for name, value in zip(names, df, strict=True) if value < _LEAST_DF]
+    ):
+        found.append(
+            f"The CR2 intervals of {_format.listing(few)} have down to {np.nanmin(df):.1f} degrees of freedom. Below "
+            "4 their level and p-values cannot be trusted: too few cohorts differ in the moderator, or one outweighs "
+            "the others."
+        )
+    elif n_clusters < _FEW_CLUSTERS:
+        found.append(
+            f"{n_clusters} cohorts are few: their variances, and every interval but that of CR2, are rough."
+        )
+    if math.isnan(within):
+        found.append(_ALL_SINGLE)
+    said = []
+    for kind, message in [(FewStudiesWarning, message) for message in found]:
+        said.append(caution(kind, message, stacklevel=_USER))
     return tuple(said)

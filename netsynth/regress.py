@@ -24,17 +24,13 @@ from netsynth.kernels.intervals import CiMethod, critical_value
 from netsynth.kernels.regression import Regression, weighted_regression
 from netsynth.kernels.scales import MEASURES, EffectMeasure
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimator, Tau2Method
-from netsynth.results.moderators import Coding, Moderators, PlainCoding, columns_by_name, read_moderators
+from netsynth.results.designs import check_design, coded_moderators
 from netsynth.results.regression import MetaRegression
 
 __all__ = ["regress_effects"]
 
 #: Studies for each coefficient below which a meta-regression is not to be trusted: a rule of thumb.
 _STUDIES_PER_MODERATOR: Final = 10
-#: A column of which so little is left when the columns before it are taken out says nothing that they do not.
-_COLLINEAR: Final = 1e-8
-#: A column beyond these in size leaves no digits for sums of squares.
-_LARGEST: Final = 1e100
 #: Beyond these, which no data reach, nothing is left of a moderator when one study has all the weight.
 _SMALLEST, _WIDEST_SE, _WIDEST_EFFECT = 1e-150, 1e7, 1e12
 _USER: Final = 4  # frames from `caution` up to the caller of the verb: caution, _doubts, the verb, its caller
@@ -139,9 +135,9 @@ def regress_effects(
     _validate.choice(measure, "measure", MEASURES)
     _validate.choice(ci_method, "ci_method", COEFFICIENT_ERRORS)
     method, estimator = _estimator(tau2_method)
-    read, coding = _coded(moderators, data, names)
+    read, coding = coded_moderators(moderators, data, names, otherwise="pool_effects")
     design = coding.matrix(read.columns)
-    _check_design(design, coding.names, names)
+    check_design(design, coding.names, names)
     _check_span(y, s, names)
 
     v, ones = s**2, np.ones((y.size, 1))
@@ -178,63 +174,6 @@ def regress_effects(
         coding=coding,
         warnings=_doubts(y.size, coding.names, covariance, float(error.df), common, ci_method),
     )
-
-
-def _coded(moderators: object, data: object, study: tuple[str, ...]) -> tuple[Moderators, Coding]:
-    """Checked values of the moderators, and how they become a design."""
-    formula = moderators if isinstance(moderators, str) else ""
-    if formula and data is None:
-        raise InvalidInputError(f"The formula {formula!r} needs data, with the moderators as columns.")
-    if not formula and data is not None:
-        raise InvalidInputError("data goes with a formula; give the moderators or a formula, not both.")
-    given = columns_by_name(data if formula else moderators)
-    used = _compat.formula_variables(formula, given) if formula else tuple(given)
-    if not used:
-        known = f" among {_format.listing(given)}" if given else ""
-        raise InvalidInputError(f"There are no moderators{known}; without any, use pool_effects.")
-    read = read_moderators(given, place=study, names=used)
-    for name, values in read.columns.items():
-        if len(values) != len(study):
-            raise InvalidInputError(
-                f"estimate and moderator {name!r} must have the same length; got {len(study)} and {len(values)}."
-            )
-    if formula:
-        return read, _compat.formula_coding(formula, read.columns, read.levels)
-    return read, PlainCoding(used, read.levels)
-
-
-def _check_design(design: FloatArray, names: tuple[str, ...], study: tuple[str, ...]) -> None:
-    """Refuse a design that is not finite, not of full rank, or too large for the studies."""
-    k, p = design.shape
-    for i, j in np.argwhere(~np.isfinite(design)):
-        raise InvalidInputError(f"{study[i]}: moderator {names[j]!r} must be finite; got {design[i, j]}.")
-    has_intercept = _compat.INTERCEPT in names
-    for name, column in zip(names, design.T, strict=True):
-        size = float(np.abs(column).max())
-        if not 1.0 / _LARGEST < size < _LARGEST:
-            raise InvalidInputError(f"Moderator {name!r} is {size:g} at most. Give it in another unit.")
-        if name != _compat.INTERCEPT and has_intercept and np.ptp(column) == 0:
-            raise InvalidInputError(
-                f"Moderator {name!r} is {column[0]:g} in every study and explains nothing. Leave it out."
-            )
-    if k <= p:
-        raise InvalidInputError(
-            f"{p} coefficients ({', '.join(names)}) need more than {p} studies; got {k}. Use fewer moderators."
-        )
-    basis = np.empty((k, 0))
-    # the intercept first, so that what is left of a moderator is its spread about the mean
-    for j in sorted(range(p), key=lambda j: names[j] != _compat.INTERCEPT):
-        column = design[:, j] / np.abs(design[:, j]).max()
-        rest = column - basis @ (basis.T @ column)
-        rest -= basis @ (basis.T @ rest)
-        spread = np.linalg.norm(column - column.mean() if has_intercept else column)
-        if np.linalg.norm(rest) <= _COLLINEAR * spread and names[j] != _compat.INTERCEPT:
-            share = np.linalg.lstsq(design[:, :j] / np.abs(design[:, :j]).max(axis=0), column, rcond=None)[0]
-            others = [names[i] for i in range(j) if abs(share[i]) > 1e-6]
-            raise InvalidInputError(
-                f"Moderator {names[j]!r} follows from {_format.listing(others)}. Leave one of them out."
-            )
-        basis = np.column_stack([basis, rest / np.linalg.norm(rest)])
 
 
 def _check_span(y: FloatArray, se: FloatArray, study: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ those of least squares weighted by the inverse of a working covariance :math:`\P
 variance comes from the residuals of whole cohorts.
 
 `estimate` has shape (..., k), with any number of sets of results on the leading axes. A result that a set
-lacks has infinite working variance, so weight zero, and any finite estimate.
+lacks has infinite working variance, so weight zero, and any estimate.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ class Robust(NamedTuple):
     df: FloatArray
 
 
+class RobustTest(NamedTuple):
+    """F of the test that some contrasts are zero, and its degrees of freedom, (...)."""
+
+    statistic: FloatArray
+    df: FloatArray
+    df_residual: FloatArray
+
+
 class CorrelatedEffects(NamedTuple):
     """Variance between cohorts (...), and working variances (..., k) whose inverse are the weights."""
 
@@ -44,6 +52,16 @@ class _Blocks(NamedTuple):
     x: FloatArray
     phi: FloatArray
     n_clusters: IntArray
+
+
+class _Pieces(NamedTuple):
+    """Coefficients and their robust covariance; (X'WX)^-1; and column by column the g of each, (..., m, n, p)."""
+
+    blocks: _Blocks
+    bread: FloatArray
+    pull: FloatArray
+    coefficient: FloatArray
+    covariance: FloatArray
 
 
 _Adjusted: TypeAlias = Callable[[_Blocks, FloatArray], FloatArray]
@@ -169,6 +187,20 @@ def cluster_robust(
        hypothesis testing in fixed effects models. J Bus Econ Stat 36:672-683.
        https://doi.org/10.1080/07350015.2016.1247004
     """
+    blocks, bread, pull, coefficient, covariance = _pieces(estimate, working, cluster, design, method)
+    p = bread.shape[-1]
+    if method == "CR2":
+        df = _satterthwaite(blocks, bread, pull)
+    else:
+        df = np.broadcast_to(blocks.n_clusters - float(p), covariance.shape[:-2])[..., None] * np.ones(p)
+    defined = (df > 0) & (blocks.n_clusters[..., None] > p)
+    covariance = np.where(defined[..., :, None] & defined[..., None, :], covariance, np.nan)
+    return Robust(coefficient, covariance, np.where(defined, df, np.nan))
+
+
+def _pieces(
+    estimate: FloatArray, working: FloatArray, cluster: IntArray, design: FloatArray, method: RobustMethod
+) -> _Pieces:
     blocks = _blocks(estimate, working, cluster, design)
     weighted = np.linalg.solve(blocks.phi, np.concatenate([blocks.x, blocks.y[..., None]], axis=-1))
     w_x, w_y = weighted[..., :-1], weighted[..., -1:]
@@ -181,17 +213,9 @@ def cluster_robust(
     left = left - (blocks.x @ rest[..., None, :, None])[..., 0]
 
     adjust = ROBUST_METHODS[method](blocks, bread)
-    pull = adjust @ w_x @ bread[..., None, :, :]  # (..., m, n, p): column by column the g of each coefficient
+    pull = adjust @ w_x @ bread[..., None, :, :]
     scores = (_turn(pull) @ left[..., None])[..., 0]
-    covariance = _turn(scores) @ scores
-    p = bread.shape[-1]
-    if method == "CR2":
-        df = _satterthwaite(blocks, bread, pull)
-    else:
-        df = np.broadcast_to(blocks.n_clusters - float(p), covariance.shape[:-2])[..., None] * np.ones(p)
-    defined = (df > 0) & (blocks.n_clusters[..., None] > p)
-    covariance = np.where(defined[..., :, None] & defined[..., None, :], covariance, np.nan)
-    return Robust(coefficient, covariance, np.where(defined, df, np.nan))
+    return _Pieces(blocks, bread, pull, coefficient, _turn(scores) @ scores)
 
 
 def _satterthwaite(blocks: _Blocks, bread: FloatArray, pull: FloatArray) -> FloatArray:
@@ -205,6 +229,75 @@ def _satterthwaite(blocks: _Blocks, bread: FloatArray, pull: FloatArray) -> Floa
     square = (own**2 - 2.0 * own * shared).sum(-2) + np.einsum("...cab,...cba->...c", outer, outer)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.where(square > 0, trace**2 / square, np.nan))
+
+
+def hotelling_test(
+    estimate: FloatArray, working: FloatArray, cluster: IntArray, design: FloatArray, contrast: FloatArray
+) -> RobustTest:
+    r"""Test that contrasts :math:`C\beta` are zero, with CR2 and few cohorts [1]_ [2]_.
+
+    With :math:`Q = (C\hat\beta)'(CVC')^{-1}C\hat\beta` and q contrasts, Q is taken to be Hotelling's with
+    :math:`\eta` degrees of freedom, so that :math:`F = (\eta - q + 1) Q / (\eta q)` has q and :math:`\eta - q + 1`.
+    :math:`\eta = q(q + 1) / \sum_{st} \mathrm{var}(D_{st})`, the one of a Wishart matrix whose entries vary as much in
+    all as those of :math:`D = \Omega^{-1/2}CVC'\Omega^{-1/2}` do if :math:`\Phi` is right, :math:`\Omega` being the
+    expectation of :math:`CVC'`. With one contrast they are Satterthwaite's.
+
+    Parameters
+    ----------
+    estimate, working, cluster, design : ndarray
+        As in `cluster_robust`.
+    contrast : ndarray, shape (q, p)
+        Of full rank.
+
+    Returns
+    -------
+    RobustTest
+        nan where no degrees of freedom are left.
+
+    References
+    ----------
+    .. [1] Tipton E, Pustejovsky JE (2015). Small-sample adjustments for tests of moderators and model fit using
+       robust variance estimation in meta-regression. J Educ Behav Stat 40:604-634.
+    .. [2] Pustejovsky JE, Tipton E (2018). Small-sample methods for cluster-robust variance estimation and
+       hypothesis testing in fixed effects models. J Bus Econ Stat 36:672-683.
+       https://doi.org/10.1080/07350015.2016.1247004
+    """
+    blocks, bread, pull, coefficient, covariance = _pieces(estimate, working, cluster, design, "CR2")
+    q = contrast.shape[0]
+    g = pull @ contrast.T  # (..., m, n, q)
+    own, seen = _turn(g) @ blocks.phi @ g, _turn(g) @ blocks.x
+    root = np.linalg.cholesky(bread)[..., None, :, :]
+    omega = (own - seen @ bread[..., None, :, :] @ _turn(seen)).sum(-3)
+    sizes, axes = map(np.asarray, np.linalg.eigh(omega))
+    whole = np.trace(contrast @ bread @ contrast.T, axis1=-2, axis2=-1)
+    known = (sizes[..., 0] > _NO_RESIDUAL * whole / q) & (blocks.n_clusters > bread.shape[-1])
+    half = axes / np.sqrt(np.where(known[..., None], sizes, 1.0))[..., None, :]
+    half = (half @ _turn(axes))[..., None, :, :]
+    own, through = (
+        half @ own @ half,
+        half @ seen @ root,
+    )  # D_i, and K_i with cov(z_i, z_j) = d_ij D_i - K_i K_j'
+    shared = through @ _turn(through)
+
+    def trace(matrix: FloatArray) -> FloatArray:
+        return np.asarray(np.trace(matrix, axis1=-2, axis2=-1))
+
+    crossed = np.einsum("...msa,...mtb->...satb", through, through)
+    spread = (trace(own) ** 2 - 2.0 * trace(own) * trace(shared)).sum(-1)
+    spread = spread + trace(own @ own - 2.0 * own @ shared).sum(-1)
+    spread = spread + np.einsum("...satb,...satb->...", crossed, crossed)
+    spread = spread + np.einsum("...satb,...tasb->...", crossed, crossed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        eta = q * (q + 1.0) / spread
+        df = eta - q + 1.0
+        value = (coefficient @ contrast.T)[..., None]
+        middle = contrast @ covariance @ contrast.T
+        sound = known & (df > 0) & (np.linalg.matrix_rank(middle, hermitian=True) == q)
+        middle = np.where(sound[..., None, None], middle, np.eye(q))
+        statistic = df / (eta * q) * (_turn(value) @ np.linalg.solve(middle, value))[..., 0, 0]
+    return RobustTest(
+        np.where(sound, statistic, np.nan), np.full(np.shape(df), float(q)), np.where(sound, df, np.nan)
+    )
 
 
 def correlated_effects(
@@ -248,7 +341,8 @@ def correlated_effects(
 
     x_w = w[..., None] * design
     bread = np.linalg.inv(_turn(x_w) @ design)
-    residual = estimate - (bread @ (_turn(x_w) @ estimate[..., None]))[..., 0] @ design.T
+    y = np.where(present, estimate, 0.0)
+    residual = y - (bread @ (_turn(x_w) @ y[..., None]))[..., 0] @ design.T
     residual = residual - (bread @ (_turn(x_w) @ residual[..., None]))[..., 0] @ design.T
     q = (w * residual**2).sum(-1)
     # E(q) is linear in tau2 and in the correlation: traces of X'WSWX C with S = I or 11' in each cohort

@@ -4,7 +4,7 @@ from netsynth.plots._style import style
 from netsynth.plots.baujat import baujat_plot
 from netsynth.plots.bubble import bubble_plot
 from netsynth.plots.curve import curve_plot
-from netsynth.plots.dependent import cohort_forest_plot, dependence_plot
+from netsynth.plots.dependent import cohort_forest_plot, cohort_series_plot, dependence_plot
 from netsynth.plots.factors import factor_plot
 from netsynth.plots.flow import flow_plot
 from netsynth.plots.forest import forest_plot
@@ -24,6 +24,7 @@ __all__ = [
     "baujat_plot",
     "bubble_plot",
     "cohort_forest_plot",
+    "cohort_series_plot",
     "correlation_plot",
     "curve_plot",
     "dependence_plot",

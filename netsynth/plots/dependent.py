@@ -1,4 +1,4 @@
-"""Forest plot grouped by cohort, and the mean against the assumed correlation."""
+"""Forest plot grouped by cohort, the mean without each cohort, and the mean against the assumed correlation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from netsynth.plots import _forest, _style
 from netsynth.plots._forest import Ends
 from netsynth.plots._key import Key, Sample
 from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column, Look
+from netsynth.results.cohort_series import CohortSeries
 from netsynth.results.dependence_sensitivity import DependenceSensitivity
 from netsynth.results.dependent import DependentEffect
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Transform
 
-__all__ = ["cohort_forest_plot", "dependence_plot"]
+__all__ = ["cohort_forest_plot", "cohort_series_plot", "dependence_plot"]
 
 PLOT_WIDTH: Final = 2.3  # inches the plot itself gets when the figure is ours
 LEAST_PLOT: Final = 0.9  # inches below which given axes are too narrow
@@ -148,6 +149,113 @@ def cohort_forest_plot(
         for name, at in zip(SUMMARIES, y[k:], strict=True):
             _style.write(ax, -width_left, at, name, place=_style.beside(ax), weight="bold")
         for height in (-0.75, k - 0.15):
+            _style.rule(ax, width_left, width_right, height)
+        _style.write_lines(ax, note, -width_left, -label_foot - 0.12)
+    return ax
+
+
+def cohort_series_plot(
+    series: CohortSeries, *, ax: Axes | None = None, level: float = 0.95, label: str = ""
+) -> Axes:
+    """Forest plot of the means without each cohort.
+
+    Parameters
+    ----------
+    series : CohortSeries
+        From `DependentEffect.leave_one_cohort_out`.
+    ax : Axes, optional
+        Axes whose whole area the plot may use, text included; by default a new figure of the size needed.
+    level : float
+        Level of all intervals.
+    label : str, optional
+        What the axis shows; by default the name of the measure.
+
+    Returns
+    -------
+    Axes
+        The axes with the intervals, on the printed scale (percent for probabilities). An interval that leaves
+        them ends in an arrow. A cohort without which the conclusion is another stands out in colour.
+
+    Raises
+    ------
+    InvalidInputError
+        If the level is not a fraction, or the axes are too small for the text.
+
+    Examples
+    --------
+    >>> from netsynth.dependent import pool_dependent
+    >>> result = pool_dependent(
+    ...     [-0.51, -0.12, -0.33] * 5, se=[0.18, 0.10, 0.15] * 5, cluster=[*range(10), *range(5)], measure="log_hr"
+    ... )
+    >>> ax = cohort_series_plot(result.leave_one_cohort_out())
+    >>> ax.get_xlabel()
+    'Hazard ratio'
+    """
+    level, measure, whole = _validate.level(level), MEASURES[series.measure], series.overall
+    factor, m = _forest.factor(series.measure), len(series.cluster)
+    mean, overall = factor * series.natural, factor * whole.natural
+    low, high = (factor * end for end in series.natural_interval(level))
+    lower, upper = (factor * end for end in whole.natural_interval(level))
+    turned = series.changes(level)
+    defined = ~np.isnan(low)
+    summary = (lower, upper) if math.isfinite(lower) else (overall, overall)
+    known = (low[defined], high[defined]) if defined.any() else (mean, mean)
+    limits = _forest.limits(series.measure, mean, *known, [summary])
+
+    left = [
+        Column("Cohort left out", (*map(_style.one_line, series.cluster), "None"), bold_from=m),
+        Column("Results", (*map(str, series.k), str(whole.k)), "right", bold_from=m),
+    ]
+    kind = measure.kind
+    digits = _forest.decimals(kind, series.se[defined] if defined.any() else whole.study_se, mean)
+    rows = zip((*mean, overall), (*zip(low, high, strict=True), (lower, upper)), strict=True)
+    effects = tuple(_row(float(value), ends, kind, digits) for value, ends in rows)
+    heading = f"{_forest.heading(series.measure)} [{100 * level:g}% CI]"
+    pvalues = (*series.pvalue, whole.pvalue)
+    shown = tuple("" if math.isnan(p) else _format.pvalue(p, symbol="").strip(" =") for p in pvalues)
+    shares = tuple(f"{100 * share:.0f}%" for share in (*series.i2, whole.i2))
+    right = [Column(heading, effects, "right", bold_from=m)]
+    right += [Column("p", shown, "right", bold_from=m)] if any(shown) else []
+    right += [Column("I²", shares, "right", bold_from=m)]
+    with _style.style():
+        width_left, width_right = (sum(c.width + GAP for c in group) for group in (left, right))
+        ours = width_left + PLOT_WIDTH + width_right
+        total = ours if ax is None else _style.area(ax)[0]
+        room = total - width_left - width_right + 2 * min(width_left, width_right)
+        axis_label = _style.wrapped(_forest.axis_text(label or measure.label, kind), room)
+        said = f"{_method(whole)}; intervals by {whole.ci_method}."
+        said += " In colour: without this cohort the conclusion is another." if turned else ""
+        note = _style.wrapped(said[0].upper() + said[1:], total, size=_style.SMALL)
+        label_foot = AXIS + LINE * len(axis_label)
+        foot = label_foot + 0.12 + LINE * len(note)
+        y = [*map(float, range(m)), m + 0.6]
+        bottom = y[-1] + 0.9
+        if ax is None:
+            ax = _style.new_axes(ours, (bottom + ABOVE) * ROW + foot)
+        least = (LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW)
+        plot_width, _ = _style.make_room(ax, left=width_left, right=width_right, foot=foot, least=least)
+        ax.set_ylim(bottom, -ABOVE)
+        ax.set_xscale("log" if measure.is_ratio else "linear")
+        ax.set_xlim(*limits)
+        ax.set_yticks([])
+        _style.frame(ax)
+        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
+        _style.axis_label(ax, axis_label)
+        for i in range(1, m, 2):
+            _style.stripe(ax, width_left, width_right, i)
+        if limits[0] < factor * measure.null < limits[1]:
+            ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
+        ax.plot([overall] * 2, [-0.75, y[-1]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
+        for i, name in enumerate(series.cluster):
+            colour = _style.VERMILION if name in turned else _style.INK
+            ends = max(low[i], limits[0]), min(high[i], limits[1])
+            ax.plot(ends, [y[i]] * 2, color=colour, lw=0.9, solid_capstyle="butt", zorder=2)
+            ax.plot([mean[i]], [y[i]], marker="o", ms=4, color=colour, mec="none", zorder=3)
+            _forest.arrows(ax, (low[i], high[i]), y[i], limits, colour)
+        _forest.diamond(ax, overall, summary, y[-1], limits)
+        _style.write_columns(ax, left, -width_left, y, -1.25, place=_style.beside(ax))
+        _style.write_columns(ax, right, GAP, y, -1.25, place=_style.beside(ax, right=True))
+        for height in (-0.75, m - 0.15):
             _style.rule(ax, width_left, width_right, height)
         _style.write_lines(ax, note, -width_left, -label_foot - 0.12)
     return ax
@@ -322,11 +430,6 @@ def _note(result: DependentEffect) -> str:
     parts = [of("between", result.between, result.i2_between)]
     if result.model == "three_level" and not math.isnan(result.within):
         parts.append(of("within", result.within, result.i2_within))
-    how = (
-        "correlated effects"
-        if result.model == "correlated_effects"
-        else f"three-level model, {result.method}"
-    )
     df = "" if math.isinf(result.df) else f" on {result.df:.1f} df"
     assumed = (
         "sampling covariance given"
@@ -334,7 +437,15 @@ def _note(result: DependentEffect) -> str:
         else f"sampling errors in a cohort correlated {_style.number(f'{result.correlation:g}')}"
     )
     text = (
-        f"Variance ({how}): {', '.join(parts)}; Q = {result.q:.2f} on {result.k - 1} df, "
+        f"Variance ({_method(result)}): {', '.join(parts)}; Q = {result.q:.2f} on {result.k - 1} df, "
         f"{_format.pvalue(result.q_pvalue)}. Interval of the mean: {result.ci_method}{df}; {assumed}."
     )
     return _forest.unbroken(text)
+
+
+def _method(result: DependentEffect) -> str:
+    return (
+        "correlated effects"
+        if result.model == "correlated_effects"
+        else f"three-level model, {result.method}"
+    )

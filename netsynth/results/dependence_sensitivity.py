@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -90,15 +90,14 @@ class DependenceSensitivity:
         return pd.DataFrame(columns, index=pd.Index(self.correlation, name="correlation"))
 
     def to_dict(self, level: float = 0.95) -> JSON:
-        """Plain dict for JSON: the methods, and one dict a correlation; None for nan and infinity."""
-        rows = self.summary_frame(level).reset_index().to_dict(orient="records")
+        """Plain dict for JSON: the methods, and one dict a correlation; None for nan, "inf" for an open end."""
         return {
             "measure": self.measure,
             "model": self.base.model,
             "method": self.base.method,
             "ci_method": self.base.ci_method,
             "level": level,
-            "correlations": [{str(name): _plain(value) for name, value in row.items()} for row in rows],
+            "correlations": _format.plain_rows(self.summary_frame(level)),
             "warnings": [str(caution) for caution in self.warnings],
         }
 
@@ -150,27 +149,26 @@ def refit(base: DependentEffect, correlations: FloatArray) -> DependenceSensitiv
         raise InvalidInputError(
             "The covariance was given, so no correlation was assumed. Pool with se to vary it."
         )
-    variance, numbers = np.diag(base.study_covariance), base.numbers
-    rows = []
     for value in correlations:
         check_correlation(float(value), base.cluster)
-        covariance = dependent.compound_symmetric(variance, numbers, float(value))
-        fit = dependent.fit_dependent(
-            base.study_estimate,
-            covariance,
-            numbers,
-            model=base.model,
-            method="ML" if base.method == "ML" else "REML",
-            ci_method=base.ci_method,
-            correlation=float(value),
+    numbers = base.numbers
+    fit = dependent.fit_dependent(
+        base.study_estimate,
+        dependent.compound_symmetric(np.diag(base.study_covariance), numbers, correlations),
+        numbers,
+        model=base.model,
+        method="ML" if base.method == "ML" else "REML",
+        ci_method=base.ci_method,
+        correlation=correlations,
+    )
+    for i in np.flatnonzero(~fit.converged):
+        raise ConvergenceError(
+            f"The three-level model by {base.method} did not converge at correlation {correlations[i]:g}.",
+            last=float(fit.between[i]),
         )
-        if not fit.converged:
-            raise ConvergenceError(
-                f"The three-level model by {base.method} did not converge at correlation {value:g}.",
-                last=fit.between,
-            )
-        rows.append((fit.mean.mean, fit.mean.se, fit.mean.df, fit.between, fit.within))
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    columns = [
+        np.array(column) for column in (fit.mean.mean, fit.mean.se, fit.mean.df, fit.between, fit.within)
+    ]
     for array in columns:
         array.setflags(write=False)
     return DependenceSensitivity(base, correlations, *columns)
@@ -179,7 +177,3 @@ def refit(base: DependentEffect, correlations: FloatArray) -> DependenceSensitiv
 def _range(values: FloatArray, show: Callable[[float], str]) -> str:
     low, high = show(float(values.min())), show(float(values.max()))
     return low if low == high else f"{low} to {high}"
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

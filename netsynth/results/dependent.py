@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from netsynth.results.cohort_series import CohortSeries
     from netsynth.results.dependence_sensitivity import DependenceSensitivity
 
 __all__ = ["DependentEffect", "OverlapCovariance", "VarianceTest"]
@@ -152,7 +153,8 @@ class DependentEffect:
             working = dependent.working_covariance(
                 self.study_covariance, self.numbers, self.model, self.between, self.within
             )
-            _, se, df, _ = dependent.clustered_mean(self.study_estimate, working, self.numbers, method)
+            other = dependent.clustered_mean(self.study_estimate, working, self.numbers, method)
+            se, df = float(other.se), float(other.df)
         return _interval(intervals.limits(np.asarray(self.estimate), np.asarray(se), df, level))
 
     def prediction_interval(self, level: float = 0.95) -> Interval:
@@ -186,7 +188,7 @@ class DependentEffect:
     @property
     def q(self) -> float:
         """Cochran's Q with the covariance of the sampling errors, on k - 1 degrees of freedom."""
-        return dependent.homogeneity(self.study_estimate, self.study_covariance, self.numbers).q
+        return float(dependent.homogeneity(self.study_estimate, self.study_covariance, self.numbers).q)
 
     @property
     def q_pvalue(self) -> float:
@@ -197,7 +199,7 @@ class DependentEffect:
         typical = dependent.homogeneity(
             self.study_estimate, self.study_covariance, self.numbers
         ).typical_variance
-        return variance / (self._heterogeneity + typical)
+        return variance / (self._heterogeneity + float(typical))
 
     @property
     def i2(self) -> float:
@@ -261,7 +263,7 @@ class DependentEffect:
         held = {"between": 0.0} if component == "between" else {"within": 0.0}
         if math.isnan(self.within):
             held["within"] = 0.0
-        without = multilevel.fit_three_level(self._nested(), method, **held).log_likelihood
+        without = float(multilevel.fit_three_level(self._nested(), method, **held).log_likelihood)
         statistic = max(2.0 * (self.log_likelihood - without), 0.0)
         return VarianceTest(statistic, 0.5 * float(chdtrc(1, statistic)) if statistic > 0 else 1.0)
 
@@ -289,6 +291,31 @@ class DependentEffect:
 
         chosen = np.linspace(0.0, 0.95, 20) if values is None else values
         return refit(self, _validate.finite_1d(chosen, "values"))
+
+    def leave_one_cohort_out(self) -> CohortSeries:
+        """The same model and method without each cohort in turn, with all of its results.
+
+        Returns
+        -------
+        CohortSeries
+
+        Raises
+        ------
+        InvalidInputError
+            If there are fewer than three cohorts.
+        ConvergenceError
+            If a fit does not arrive.
+
+        Warns
+        -----
+        FewStudiesWarning
+            Without some cohort there are fewer than 4 Satterthwaite degrees of freedom, or no cohort has two results.
+        NarrowIntervalWarning
+            Without some cohort all effects are equal.
+        """
+        from netsynth.results.cohort_series import leave_one_cohort_out
+
+        return leave_one_cohort_out(self)
 
     # --- results
 
@@ -364,7 +391,7 @@ class DependentEffect:
         return pd.DataFrame(columns, index=pd.Index(self.study, name="study"))
 
     def to_dict(self, level: float = 0.95) -> JSON:
-        """Plain dict for JSON: the columns of `summary_frame`, the results, the warnings; None for nan, infinity."""
+        """Plain dict for JSON: columns of `summary_frame`, results, warnings; None for nan, "inf" for an open end."""
         results = [
             {
                 "study": study,
@@ -380,7 +407,7 @@ class DependentEffect:
         return {
             "measure": self.measure,
             "level": level,
-            **{name: _plain(value) for name, value in self._row(level).items()},
+            **{name: _format.plain(value) for name, value in self._row(level).items()},
             "results": results,
             "warnings": [str(caution) for caution in self.warnings],
         }
@@ -494,10 +521,6 @@ def _bracket(name: EffectMeasure, interval: Interval) -> str:
     if math.isnan(interval.lower):
         return "undefined"
     return f"[{_shown(name, interval.lower)}, {_shown(name, interval.upper)}]"
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _interval(ends: Limits) -> Interval:

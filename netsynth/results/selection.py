@@ -193,18 +193,19 @@ class SelectionModel:
             interval = selection.intervals_of(self.study_pvalue, self.steps)
             weight = np.where(self._held, self.weight, np.nan)
 
-            def height(mean: float) -> float:
+            def height(mean: FloatArray, _: IntArray) -> FloatArray:
                 fit = selection_fit.fit_steps(y, v, interval, cuts, weight, common=common, mean=mean)
                 return fit.log_likelihood
         else:
             form, side = self.form, self.alternative
 
-            def height(mean: float) -> float:
+            def height(mean: FloatArray, _: IntArray) -> FloatArray:
                 return selection_fit.fit_smooth(y, v, form, side, common=common, mean=mean).log_likelihood
 
         step = self.se if math.isfinite(self.se) else float(np.median(self.pooled.study_se))
         drop = 0.5 * float(intervals.critical_value(np.inf, _validate.level(level))) ** 2
-        ends = selection_fit.profile_limits(height, self.estimate, self.log_likelihood, drop, step)
+        at = np.asarray(self.estimate), np.asarray(self.log_likelihood)
+        ends = selection_fit.profile_limits(height, *at, drop, np.asarray(step))
         return Interval(float(ends.lower), float(ends.upper))
 
     @property

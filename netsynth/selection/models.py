@@ -145,7 +145,7 @@ def fit_selection_model(
     found = _converged(fit(tau2 == "CE"))
     without = selection.segments((0.5,), "greater"), np.zeros(pooled.k, dtype=np.int64), np.ones(2)
     null = _converged(fit_steps(y, v, without[1], without[0], without[2], common=tau2 == "CE"))
-    common = fit(True).log_likelihood if tau2 == "ML" else math.nan
+    common = float(fit(True).log_likelihood) if tau2 == "ML" else math.nan
 
     error = np.sqrt(np.diagonal(found.covariance))
     weight_se = error[2:].copy()
@@ -158,9 +158,9 @@ def fit_selection_model(
         form=form,
         alternative=alternative,
         steps=at,
-        estimate=found.mean,
+        estimate=float(found.mean),
         se=float(error[0]),
-        tau2=found.tau2,
+        tau2=float(found.tau2),
         tau2_se=float(error[1]),
         tau2_method=tau2,
         weight=found.weight,
@@ -168,11 +168,11 @@ def fit_selection_model(
         given=counted,
         n_studies=n_in,
         covariance=found.covariance,
-        log_likelihood=found.log_likelihood,
-        log_likelihood_null=null.log_likelihood,
+        log_likelihood=float(found.log_likelihood),
+        log_likelihood_null=float(null.log_likelihood),
         log_likelihood_common=common,
-        null_estimate=null.mean,
-        null_tau2=null.tau2,
+        null_estimate=float(null.mean),
+        null_tau2=float(null.tau2),
         warnings=_checks.few(pooled, "selection from chance") + _doubts(at, n_in, counted, found),
     )
 
@@ -238,7 +238,7 @@ def _converged(fit: SelectionFit) -> SelectionFit:
         raise ConvergenceError(
             f"The likelihood still rises at a mean of {fit.mean:g} and tau2 of {fit.tau2:g}, so that it has no maximum "
             "there. Use fewer steps, or give weights.",
-            last=fit.mean,
+            last=float(fit.mean),
         )
     return fit
 

@@ -250,3 +250,125 @@ def test_a_cohort_a_million_times_as_precise_costs_no_digits():
     )
     scan = np.concatenate([[0.0], np.geomspace(1e-9, 10, 100)])
     assert fit.log_likelihood >= max(log_likelihood(*data, b, w, "REML") for b in scan for w in scan)
+
+
+# --- many sets at once -------------------------------------------------------------------------------------
+
+
+def lacking(v, absent):
+    """Covariances of sets that lack the results marked, one row of marks a set."""
+    return np.where(np.eye(v.shape[-1], dtype=bool) & absent[:, :, None], np.inf, v)
+
+
+@settings(deadline=None, max_examples=30)
+@given(data=nested(), seed=st.integers(0, 10**6), method=st.sampled_from(["REML", "ML"]))
+def test_a_set_that_lacks_results_is_a_smaller_set(data, seed, method):
+    y, v, cluster, design = data
+    rng = np.random.default_rng(seed)
+    absent = rng.uniform(size=(5, y.size)) < 0.3
+    absent[0] = False
+    absent[1] = cluster == cluster[-1]
+    several = [np.unique(cluster[~gone]).size > 1 for gone in absent]
+    estimates = np.where(absent, np.nan, y + rng.normal(size=absent.shape))
+    fits = fit_three_level(nest(estimates, lacking(v, absent), cluster, design), method)
+    for i in np.flatnonzero(several):
+        here = ~absent[i]
+        part = estimates[i][here], v[np.ix_(here, here)], cluster[here], design[here]
+        alone = fit_three_level(nest(*part), method)
+        assert fits.converged[i]
+        assert fits.log_likelihood[i] == pytest.approx(float(alone.log_likelihood), rel=1e-9, abs=1e-9)
+        at = log_likelihood(*part, fits.between[i], fits.within[i], method)
+        assert fits.log_likelihood[i] == pytest.approx(at, rel=1e-9, abs=1e-9)
+        sure = fits.between[i] == pytest.approx(float(alone.between), rel=1e-5, abs=1e-9)
+        if sure:  # of two equal heights either may be found
+            assert fits.coefficient[i] == pytest.approx(alone.coefficient, rel=1e-5, abs=1e-8)
+            assert fits.covariance[i] == pytest.approx(alone.covariance, rel=1e-5)
+
+
+def test_sets_may_have_any_leading_axes_and_share_what_they_like():
+    y, v, cluster, design = inputs(dataset("assink2016", 0.6), "REML_x")
+    shift = np.array([[[0.0], [0.1], [1.0]], [[0.2], [0.3], [0.5]]])
+    x = np.stack([design, design * [1.0, 2.0]])[:, None]
+    fits = fit_three_level(nest(y + shift * np.sin(np.arange(y.size)), v, cluster, x), "ML")
+    assert fits.between.shape == fits.log_likelihood.shape == fits.converged.shape == (2, 3)
+    assert fits.coefficient.shape == (2, 3, 2)
+    assert fits.covariance.shape == (2, 3, 2, 2)
+    for i in range(2):
+        for j in range(3):
+            moved = y + shift[i, j] * np.sin(np.arange(y.size))
+            alone = fit_three_level(nest(moved, v, cluster, x[i, 0]), "ML")
+            for name in ("between", "within", "coefficient", "covariance", "log_likelihood"):
+                assert getattr(fits, name)[i, j] == pytest.approx(getattr(alone, name), rel=1e-7, abs=1e-12)
+
+
+def test_each_set_may_have_its_own_covariance_and_given_variance():
+    y, v, cluster, design = inputs(dataset("konstantopoulos2011"), "REML")
+    held = np.array([0.0, 0.01, 0.2])
+    turned = nest(y, v, cluster, design)
+    fits = fit_three_level(turned, "REML", within=held)
+    assert fits.within.tolist() == pytest.approx(held.tolist(), rel=1e-14)
+    for i, value in enumerate(held):
+        alone = fit_three_level(turned, "REML", within=value)
+        assert fits.between[i] == pytest.approx(float(alone.between), rel=1e-8)
+    fits = fit_three_level(nest(y, np.stack([v, blocks(np.diag(v), cluster, 0.5)]), cluster, design), "REML")
+    for i, rho in enumerate((0, 0.5)):
+        expected = dataset("konstantopoulos2011", rho)["fits"]["REML"]
+        assert fits.log_likelihood[i] == pytest.approx(expected["ll"], rel=1e-9)
+
+
+def test_profile_limits_of_many_sets():
+    y, v, cluster, design = inputs(dataset("konstantopoulos2011"), "REML")
+    absent = cluster == np.arange(11)[:, None]
+    turned = nest(y, lacking(v, absent), cluster, design)
+    fits = fit_three_level(turned, "REML")
+    for component in ("between", "within"):
+        limits = profile_limits(turned, fits, "REML", component, 0.95)
+        for i in (0, 3, 8):
+            here = ~absent[i]
+            alone = nest(y[here], v[np.ix_(here, here)], cluster[here], design[here])
+            single = profile_limits(alone, fit_three_level(alone, "REML"), "REML", component, 0.95)
+            assert (limits.lower[i], limits.upper[i]) == pytest.approx(
+                (float(single.lower), float(single.upper)), rel=1e-8
+            )
+
+
+def test_a_set_that_does_not_determine_the_coefficients_is_undefined():
+    y, v, cluster, _ = inputs(dataset("konstantopoulos2011"), "REML")
+    design = np.column_stack([np.ones(y.size), cluster == 2])
+    absent = cluster == np.array([[2], [3]])
+    turned = nest(y, lacking(v, absent), cluster, design)
+    fits = fit_three_level(turned, "REML")
+    assert fits.converged.tolist() == [False, True]
+    assert np.isnan([fits.between[0], fits.within[0], fits.log_likelihood[0], *fits.coefficient[0]]).all()
+    assert np.isfinite([fits.between[1], fits.log_likelihood[1], *fits.coefficient[1]]).all()
+    limits = profile_limits(turned, fits, "REML", "within", 0.95)
+    assert np.isnan(limits.upper).tolist() == [True, False]
+    none = fit_three_level(nest(y, lacking(v, np.ones((1, y.size), dtype=bool)), cluster, design), "ML")
+    assert np.isnan(none.between).all()
+    assert not none.converged.any()
+
+
+def test_what_a_set_cannot_tell_apart_is_given_by_convention():
+    y, v, cluster, design = inputs(dataset("konstantopoulos2011"), "REML")
+    first = np.unique(cluster, return_index=True)[1]
+    alone, singles = cluster != 0, ~np.isin(np.arange(y.size), first)
+    fits = fit_three_level(nest(y, lacking(v, np.stack([alone, singles])), cluster, design), "REML")
+    assert fits.between[0] == 0.0
+    assert fits.within[1] == 0.0
+    assert fits.within[0] == pytest.approx(
+        float(TAU2_ESTIMATORS["REML"](y[~alone], np.diag(v)[~alone]).tau2), rel=1e-6, abs=1e-9
+    )
+    assert fits.between[1] == pytest.approx(
+        float(TAU2_ESTIMATORS["REML"](y[first], np.diag(v)[first]).tau2), rel=1e-6
+    )
+
+
+def test_small_variances_lose_nothing_beside_what_is_not_there():
+    # the place of a missing result must not dwarf variances of 1e-10
+    y, v, cluster, design = inputs(dataset("assink2016", 0.6), "REML")
+    absent = np.arange(y.size)[None] % 7 == 0
+    fits = fit_three_level(nest(1e-5 * y, lacking(1e-10 * v, absent), cluster, design), "REML")
+    here = ~absent[0]
+    alone = fit_three_level(nest(y[here], v[np.ix_(here, here)], cluster[here], design[here]), "REML")
+    assert fits.between[0] == pytest.approx(1e-10 * float(alone.between), rel=1e-8)
+    assert fits.within[0] == pytest.approx(1e-10 * float(alone.within), rel=1e-8)

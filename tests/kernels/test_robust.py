@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy import linalg
 
 from netsynth.kernels.intervals import limits, two_sided_pvalue
-from netsynth.kernels.robust import ROBUST_METHODS, RobustMethod, cluster_robust, correlated_effects
+from netsynth.kernels.robust import (
+    ROBUST_METHODS,
+    RobustMethod,
+    cluster_robust,
+    correlated_effects,
+    hotelling_test,
+)
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS
 
 REFERENCES = Path(__file__).parents[1] / "references"
@@ -279,3 +285,110 @@ def test_a_direction_without_residual_is_left_out():
     _, covariance, df = by_dense_matrices(y, np.eye(7) + 0.2 * together(cluster), cluster, x, "CR2")
     np.testing.assert_allclose(robust.covariance, covariance, rtol=1e-6)
     np.testing.assert_allclose(robust.df, df, rtol=1e-6)
+
+
+# --- tests of several coefficients -------------------------------------------------------------------------
+
+
+def regression(seed=2, m=9):
+    rng = np.random.default_rng(seed)
+    cluster = np.repeat(np.arange(m), rng.integers(1, 5, m))
+    k = cluster.size
+    x = np.column_stack([np.ones(k), rng.normal(size=k), rng.normal(size=m)[cluster]])
+    phi = np.diag(rng.uniform(0.2, 2.0, k)) + 0.3 * together(cluster)
+    return rng.normal(size=k), phi, cluster, x
+
+
+def eta_by_isserlis(phi, cluster, x, contrast):
+    """Degrees of freedom from the variance of every entry of the normalised matrix, one cohort pair at a time."""
+    phi = phi * together(cluster)
+    k, q = cluster.size, len(contrast)
+    w = np.linalg.inv(phi)
+    c = np.linalg.inv(x.T @ w @ x)
+    left = np.eye(k) - x @ c @ x.T @ w
+    maps = []  # of the effects to the contribution of each cohort
+    for i in np.unique(cluster):
+        group = np.flatnonzero(cluster == i)
+        block = np.ix_(group, group)
+        d = np.linalg.cholesky(phi[block]).T
+        b = d @ (left @ phi @ left.T)[block] @ d.T
+        a = d.T @ linalg.pinvh(linalg.sqrtm(b).real, rtol=1e-6) @ d
+        maps.append(contrast @ c @ x[group].T @ w[block] @ a @ left[group])
+    omega = sum(z @ phi @ z.T for z in maps)
+    half = np.linalg.inv(linalg.sqrtm(omega).real)
+    maps = [half @ z for z in maps]
+    total = 0.0
+    for s in range(q):
+        for t in range(q):
+            for a in maps:
+                for b in maps:
+                    cov = a @ phi @ b.T
+                    total += cov[s, s] * cov[t, t] + cov[s, t] * cov[t, s]
+    return q * (q + 1) / total
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "contrast", [np.eye(3)[1:], np.eye(3), np.array([[0.0, 1.0, -1.0], [1.0, 2.0, 0.0]])]
+)
+def test_hotelling_by_the_variance_of_each_entry(seed, contrast):
+    data = regression(seed)
+    _, phi, cluster, x = data
+    q = len(contrast)
+    found = hotelling_test(*data, contrast)
+    eta = eta_by_isserlis(phi, cluster, x, contrast)
+    assert float(found.df_residual) == pytest.approx(eta - q + 1, rel=1e-8)
+    assert float(found.df) == q
+    beta, v, _ = by_dense_matrices(*data, "CR2")
+    value = contrast @ beta
+    wald = value @ np.linalg.inv(contrast @ v @ contrast.T) @ value
+    assert float(found.statistic) == pytest.approx((eta - q + 1) / (eta * q) * wald, rel=1e-8)
+
+
+@settings(deadline=None, max_examples=30)
+@given(data=clustered())
+def test_one_contrast_has_satterthwaites_degrees_of_freedom(data):
+    fit = cluster_robust(*data, "CR2")
+    for j in range(data[3].shape[1]):
+        found = hotelling_test(*data, np.eye(data[3].shape[1])[[j]])
+        if np.isfinite(fit.df[j]) and fit.covariance[j, j] > 0:
+            assert float(found.df_residual) == pytest.approx(fit.df[j], rel=1e-6)
+            t = fit.coefficient[j] ** 2 / fit.covariance[j, j]
+            assert float(found.statistic) == pytest.approx(t, rel=1e-6)
+
+
+def test_it_does_not_matter_in_which_words_the_same_is_asked():
+    data, contrast = regression(), np.eye(3)[1:]
+    first = hotelling_test(*data, contrast)
+    second = hotelling_test(*data, np.array([[2.0, 1.0], [-1.0, 300.0]]) @ contrast)
+    assert float(second.statistic) == pytest.approx(float(first.statistic), rel=1e-9)
+    assert float(second.df_residual) == pytest.approx(float(first.df_residual), rel=1e-9)
+
+
+def test_hotelling_of_many_sets_that_lack_results():
+    y, phi, cluster, x = regression()
+    absent = np.stack([np.zeros(y.size, dtype=bool), cluster == 3, np.arange(y.size) % 5 == 0])
+    working = np.where(np.eye(y.size, dtype=bool) & absent[:, :, None], np.inf, phi)
+    found = hotelling_test(np.where(absent, np.nan, y), working, cluster, x, np.eye(3)[1:])
+    for i in range(3):
+        here = ~absent[i]
+        alone = hotelling_test(y[here], phi[np.ix_(here, here)], cluster[here], x[here], np.eye(3)[1:])
+        assert found.statistic[i] == pytest.approx(float(alone.statistic), rel=1e-9)
+        assert found.df_residual[i] == pytest.approx(float(alone.df_residual), rel=1e-9)
+
+
+def test_without_degrees_of_freedom_hotellings_test_is_undefined():
+    rng = np.random.default_rng(0)
+    cluster = np.repeat(np.arange(3), 2)
+    x = np.column_stack([np.ones(6), cluster == 1, cluster == 2])
+    found = hotelling_test(rng.normal(size=6), np.eye(6), cluster, x, np.eye(3)[1:])
+    assert np.isnan([float(found.statistic), float(found.df_residual)]).all()
+    # no more cohorts than coefficients, though residuals are left in each
+    data = (
+        rng.normal(size=8),
+        np.eye(8),
+        np.repeat([0, 1], 4),
+        np.column_stack([np.ones(8), rng.normal(size=8)]),
+    )
+    assert np.isnan(cluster_robust(*data, "CR2").df).all()
+    assert np.isnan(float(hotelling_test(*data, np.eye(2)[1:]).df_residual))

@@ -150,8 +150,81 @@ def test_the_mirror_image_has_the_mirror_image_of_the_mean(form, seed):
 
 
 def test_profile_limits_of_a_parabola_and_of_a_slope():
-    found = profile_limits(lambda x: -2.0 * (x - 1.0) ** 2, 1.0, 0.0, 2.0, 0.3)
+    def at(x):
+        return np.asarray(x)
+
+    found = profile_limits(lambda x, _: -2.0 * (x - 1.0) ** 2, at(1.0), at(0.0), 2.0, at(0.3))
     assert (float(found.lower), float(found.upper)) == pytest.approx((0.0, 2.0), abs=1e-7)
-    open_end = profile_limits(lambda x: -max(x, 0.0), 0.0, 0.0, 1.0, 0.1)
+    open_end = profile_limits(lambda x, _: -np.maximum(x, 0.0), at(0.0), at(0.0), 1.0, at(0.1))
     assert float(open_end.lower) == -math.inf
     assert float(open_end.upper) == pytest.approx(1.0, abs=1e-7)
+
+
+# --- many sets at once -------------------------------------------------------------------------------------
+
+
+def compare(found, i, alone, *, inner=slice(None)):
+    assert found.converged[i] == alone.converged
+    assert found.log_likelihood[i] == pytest.approx(float(alone.log_likelihood), rel=1e-10, abs=1e-10)
+    assert found.mean[i] == pytest.approx(float(alone.mean), rel=1e-6, abs=1e-7)
+    assert found.tau2[i] == pytest.approx(float(alone.tau2), rel=1e-6, abs=1e-8)
+    assert found.weight[i] == pytest.approx(alone.weight, rel=1e-5)
+    np.testing.assert_allclose(found.covariance[i][inner], alone.covariance[inner], rtol=1e-4)
+
+
+@pytest.mark.parametrize("common", [False, True])
+def test_leaving_out_each_study_is_one_call(common):
+    y, v = draw(1)
+    k, cuts = y.size, segments((0.025,), "greater")
+    interval = intervals_of(study_pvalues(y, v, "greater"), (0.025,))
+    without = np.where(np.eye(k, dtype=bool), np.inf, v)
+    found = fit_steps(y, without, interval, cuts, np.array([1.0, np.nan]), common=common)
+    assert found.mean.shape == found.converged.shape == (k,)
+    assert found.weight.shape == (k, 2)
+    assert found.covariance.shape == (k, 4, 4)
+    for i in (0, 7, k - 1):
+        compare(found, i, fit(np.delete(y, i), np.delete(v, i), common=common))
+
+
+def test_a_bootstrap_of_the_test_of_no_selection_is_two_calls():
+    rng = np.random.default_rng(5)
+    v = rng.uniform(0.1, 0.5, 20) ** 2
+    y = rng.normal(0.3, np.sqrt(v + 0.02), (2, 15, 20))
+    steps, cuts = (0.025, 0.5), segments((0.025, 0.5), "greater")
+    interval = intervals_of(study_pvalues(y, v, "greater"), steps)
+    n_in = (interval[..., None] == np.arange(3)).sum(-2)
+    # an interval without a study has weight 0, and the first that has one is the reference
+    weight = np.where(n_in > 0, np.nan, 0.0)
+    np.put_along_axis(weight, (n_in > 0).argmax(-1)[..., None], 1.0, axis=-1)
+    found = fit_steps(y, v, interval, cuts, weight, common=False)
+    null = fit_steps(y, v, interval, cuts, np.ones(3), common=False)
+    assert found.mean.shape == null.mean.shape == (2, 15)
+    statistic = 2.0 * (found.log_likelihood - null.log_likelihood)
+    assert (statistic[found.converged] > -1e-9).all()
+    for i, j in ((0, 0), (0, 7), (1, 14)):
+        alone = fit(y[i, j], v, steps=steps, weight=weight[i, j])
+        compare(found, (i, j), alone)
+        compare(null, (i, j), fit(y[i, j], v, steps=steps, weight=(1.0, 1.0, 1.0)))
+
+
+def test_each_set_may_have_a_mean_of_its_own():
+    y, v = draw(0)
+    means = np.array([-0.2, 0.0, 0.3])
+    cuts, interval = segments((0.025,), "greater"), intervals_of(study_pvalues(y, v, "greater"), (0.025,))
+    found = fit_steps(y, v, interval, cuts, np.array([1.0, np.nan]), common=False, mean=means)
+    assert found.mean == pytest.approx(means, rel=1e-12)
+    for i, mean in enumerate(means):
+        compare(found, i, fit(y, v, mean=mean))
+
+
+@pytest.mark.parametrize("form", ["beta", "half_normal", "negative_exponential"])
+def test_a_smooth_weight_of_many_sets(form):
+    y, v = draw(3, k=14)
+    without = np.where(np.eye(14, dtype=bool)[:4], np.inf, v)
+    found = fit_smooth(y, without, form, "greater", common=False)
+    for i in (0, 3):
+        alone = fit_smooth(np.delete(y, i), np.delete(v, i), form, "greater", common=False)
+        assert found.converged[i] == alone.converged
+        assert found.log_likelihood[i] == pytest.approx(float(alone.log_likelihood), rel=1e-9)
+        if alone.converged:
+            assert found.mean[i] == pytest.approx(float(alone.mean), rel=1e-5, abs=1e-6)

@@ -10,7 +10,8 @@ from scipy import stats
 
 from netsynth.dependent import pool_dependent
 from netsynth.errors import InvalidInputError, NetsynthWarning
-from netsynth.plots.dependent import cohort_forest_plot, dependence_plot
+from netsynth.plots import _style
+from netsynth.plots.dependent import cohort_forest_plot, cohort_series_plot, dependence_plot
 
 Z = stats.norm.isf(0.025)
 LONG = "The international collaborative group on liver metastases of"
@@ -30,6 +31,13 @@ def pooled(m=5, *, long=False, measure="log_hr", size=1.0, centre=-0.3, spread=0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NetsynthWarning)
         return pool_dependent(centre + spread * rng.normal(size=k), cluster=names, measure=measure, **options)
+
+
+def without(result):
+    """The result without each cohort, in silence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetsynthWarning)
+        return result.leave_one_cohort_out()
 
 
 def lines(ax, *, marker=None, y=None):
@@ -138,7 +146,13 @@ def test_forests_of_all_kinds_are_readable(options, readable):
 
 
 @pytest.mark.parametrize(
-    "draw", [cohort_forest_plot, lambda r, **o: dependence_plot(r.over_correlation(), **o)]
+    "draw",
+    [
+        cohort_forest_plot,
+        lambda r, **o: cohort_series_plot(without(r), **o),
+        lambda r, **o: dependence_plot(r.over_correlation(), **o),
+    ],
+    ids=["forest", "series", "dependence"],
 )
 def test_given_axes_are_used_or_refused(draw, readable):
     small = plt.figure(figsize=(1, 0.8)).add_axes((0, 0, 1, 1))
@@ -152,9 +166,73 @@ def test_given_axes_are_used_or_refused(draw, readable):
 
 
 def test_levels_are_fractions():
-    for draw in (cohort_forest_plot, lambda r, **o: dependence_plot(r.over_correlation(), **o)):
+    for draw in (
+        cohort_forest_plot,
+        lambda r, **o: cohort_series_plot(without(r), **o),
+        lambda r, **o: dependence_plot(r.over_correlation(), **o),
+    ):
         with pytest.raises(InvalidInputError, match="level must be a fraction between 0 and 1"):
             draw(pooled(), level=95)
+
+
+# --- without each cohort -----------------------------------------------------------------------------------
+
+
+def test_marks_and_whiskers_are_the_means_without_each_cohort():
+    series = without(pooled(6))
+    ax = cohort_series_plot(series, level=0.9)
+    assert [mark.get_xdata()[0] for mark in lines(ax, marker="o")] == pytest.approx(series.natural)
+    low, high = series.natural_interval(0.9)
+    for i in range(6):
+        (whisker,) = [line for line in lines(ax, y=float(i)) if len(line.get_xdata()) == 2]
+        assert whisker.get_xdata() == pytest.approx(np.clip([low[i], high[i]], *ax.get_xlim()))
+    (diamond,) = [patch.get_xy() for patch in ax.patches if patch.get_transform() == ax.transData]
+    assert [diamond[:, 0].min(), diamond[:, 0].max()] == pytest.approx(series.overall.natural_interval(0.9))
+    row = row_of(ax, "Cohort 2")
+    assert row[:3] == ["Cohort 2", str(series.k[2]), f"{series.natural[2]:.2f}"]
+    assert row[-1] == f"{100 * series.i2[2]:.0f}%"
+    assert row_of(ax, "None")[1] == str(series.overall.k)
+    ax = without(pooled(5, model="correlated_effects", ci_method="CR1", centre=-4.0)).plot()
+    note = [text.get_text() for text in ax.texts if text.get_fontsize() == 7]
+    assert note == ["Correlated effects; intervals by CR1."]
+
+
+def test_a_cohort_that_turns_the_conclusion_stands_out():
+    series = without(pooled(6))
+    assert 0 < len(series.changes()) < 6
+    ax = series.plot()
+    colours = [mark.get_color() for mark in lines(ax, marker="o")]
+    assert colours == [
+        _style.VERMILION if name in series.changes() else _style.INK for name in series.cluster
+    ]
+    note = " ".join(text.get_text() for text in ax.texts if text.get_fontsize() == 7)
+    assert note.endswith("In colour: without this cohort the conclusion is another.")
+
+
+@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("m", [3, 18])
+def test_series_are_readable(m, long, readable):
+    readable(cohort_series_plot(without(pooled(m, long=long)), label=LONG if long else ""))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": 1e-3, "spread": 1e-3},
+        {"size": 10.0, "spread": 5.0},
+        {"centre": 4.0},
+        {"spread": 0.0},
+        {"measure": "generic", "centre": 1000.0},
+        {"measure": "generic", "centre": -1e-4, "size": 1e-5, "spread": 1e-5},
+        {"measure": "cloglog_survival"},
+        {"measure": "log_rate"},
+        {"model": "correlated_effects"},
+        {"ci_method": "wald", "single": True},
+    ],
+    ids=str,
+)
+def test_series_of_all_kinds_are_readable(options, readable):
+    readable(without(pooled(**options)).plot())
 
 
 # --- sensitivity -------------------------------------------------------------------------------------------
