@@ -78,11 +78,11 @@ def significant(value: float, digits: int = 3) -> str:
         return number(value, 0)
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded value: 9.999 has that of 10
     decimals = max(0, digits - 1 - exponent)
-    return f"{value:.{digits - 1}e}" if decimals > 8 else number(value, decimals)
+    return f"{value:.{digits - 1}e}" if decimals > 8 or exponent > 8 else number(value, decimals)
 
 
 def ratio(value: float) -> str:
-    """A hazard ratio: two decimals, three below 0.1, one from 100 on.
+    """A hazard ratio: two decimals, three below 0.1, one from 100 on, none from a million on.
 
     Examples
     --------
@@ -91,6 +91,8 @@ def ratio(value: float) -> str:
     """
     if not math.isfinite(value):
         return number(value, 2)
+    if value >= 1e6:
+        return significant(value)
     return number(value, 3 if value < 0.0995 else 2 if value < 99.95 else 1)
 
 

@@ -28,6 +28,10 @@ def _refuse(
 def array_1d(values: npt.ArrayLike, name: str, *, where: str = "") -> FloatArray:
     """One-dimensional float array, read-only, possibly with nan."""
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
+        if isinstance(values, np.ma.MaskedArray):  # what is masked is missing, though numpy would read it
+            values = np.ma.filled(values.astype(np.float64), np.nan)
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):
         raise InvalidInputError(f"{_place(where, name)} must be numbers; got {values!r:.80}.") from None

@@ -20,7 +20,7 @@ from netsynth.kernels.intervals import CI_METHODS
 from netsynth.kernels.subsets import SetFit, all_but_one, fit_sets, of_members, up_to_each
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimator
 from netsynth.results.influence import StudyInfluence
-from netsynth.results.pooled import PooledEffect
+from netsynth.results.pooled import PooledEffect, require_pooled
 from netsynth.results.series import PooledSeries, SeriesKind
 
 __all__ = ["accumulate", "influence", "leave_one_out", "refit_estimator"]
@@ -257,6 +257,7 @@ def refit_estimator(pooled: PooledEffect, verb: str) -> Tau2Estimator:
     InvalidInputError
         If the result pools one study, or does not come from a named estimator and the normal model.
     """
+    require_pooled(pooled, verb)
     if not pooled.pooled:
         raise InvalidInputError(
             f"{verb} needs at least two studies; {pooled.study[0]} is the only one, and nothing was pooled."

@@ -226,6 +226,12 @@ def _doubts(
     elif len(study) == 2:
         message = "Two studies say next to nothing about tau2, so compare the intervals by all methods."
         said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
+    if ci_method == "KR" and float(error.df) < 1:
+        message = (
+            f"Kenward-Roger leaves {float(error.df):.2g} degrees of freedom, less than one, so its interval says nothing. "
+            "Use ci_method='mHK'."
+        )
+        said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
     if ci_method == "HK":
         common = (1.0 / variance).sum() ** -0.5 * critical_value(np.inf, 0.95)
         share = float(critical_value(error.df, 0.95) * error.se / common)

@@ -35,7 +35,7 @@ from netsynth.kernels.trim_fill import MISSING_ESTIMATORS, MissingMethod
 from netsynth.kernels.trim_fill import trim_and_fill as trimmed_and_filled
 from netsynth.pool import pool_effects
 from netsynth.results.asymmetry import AsymmetryTest, LimitEffect
-from netsynth.results.pooled import PooledEffect
+from netsynth.results.pooled import PooledEffect, require_pooled
 from netsynth.results.trim_fill import Side, TrimAndFill
 
 __all__ = ["assess_asymmetry", "limit_effect", "trim_and_fill"]
@@ -358,6 +358,7 @@ def limit_effect(pooled: PooledEffect) -> LimitEffect:
 
 
 def _check_k(pooled: PooledEffect, what: str) -> None:
+    require_pooled(pooled, what)
     if pooled.k < _LEAST:
         number = _format.plural(pooled.k, "study", "studies")
         raise InvalidInputError(f"{what} needs at least three studies; got {number}.")

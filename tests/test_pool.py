@@ -631,3 +631,13 @@ def test_bad_input(change, message):
     call = {"estimate": LOG_HR, "se": [0.18, 0.10, 0.15], "study": NAMES} | change
     with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
         pool_effects(call.pop("estimate"), **call)
+
+
+def test_kenward_roger_without_a_degree_of_freedom_is_said():
+    # four studies of very unequal size
+    with pytest.warns(
+        FewStudiesWarning, match=r"^Kenward-Roger leaves 0\.\d+ degrees of freedom, less than one, so "
+    ) as said:
+        pooled = pool_effects([0.0, 0.1, -0.1, 0.12], se=[0.05, 0.5, 0.6, 0.7], ci_method="KR")
+    assert pooled.df < 1
+    assert len(said) == 1

@@ -735,7 +735,7 @@ HOLE = [*LATITUDE[:3], None, *LATITUDE[4:]]
         ),
         ({"moderators": {"a": [LATITUDE]}}, "Moderator 'a' must have one dimension; got shape (1, 13)."),
         ({"moderators": np.zeros((13, 2, 2))}, "Moderators must have one or two dimensions; got "),
-        ({"moderators": 3.0}, "Moderators must have one or two dimensions; got 3.0."),
+        ({"moderators": 3.0}, "Moderators must have one or two dimensions; got shape ()."),
         ({"moderators": {}}, "There are no moderators; without any, use pool_effects."),
         (
             {"moderators": "~ 1", "data": FRAME},

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import netsynth
 from netsynth.errors import (
     AsymmetryWarning,
     ConvergenceError,
@@ -363,6 +364,12 @@ def test_the_limit_in_words_and_frames(pooled):
 # --- doubts ------------------------------------------------------------------------------------------------
 
 
+def test_a_limit_of_effects_that_are_all_none_has_no_g2():
+    found = quiet(limit_effect, quiet(pool_effects, [0.0] * 4, se=[0.1, 0.2, 0.3, 0.4]))
+    assert "G2                 undefined   Q of small-study effects 0.00 on 1 df" in str(found)
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["g2"] is None
+
+
 @pytest.mark.parametrize("verb", [assess_asymmetry, trim_and_fill, limit_effect])
 def test_few_studies_are_warned_of(verb):
     pooled = pool_effects(LOG_HR[:9], se=SE[:9])
@@ -602,3 +609,25 @@ def test_an_iteration_that_goes_round_is_no_answer():
     message = "Trim-and-fill by R0 does not settle: the number of missing studies goes round between 0 and 1."
     with pytest.raises(ConvergenceError, match=f"^{re.escape(message)}$"):
         trim_and_fill(pooled, estimator="R0", side="left", tau2_method=contrary)
+
+
+PUT_TO = {
+    "A test of asymmetry": assess_asymmetry,
+    "Trim-and-fill": trim_and_fill,
+    "A limit meta-analysis": limit_effect,
+    "leave_one_out": netsynth.leave_one_out,
+    "accumulate": netsynth.accumulate,
+    "influence": netsynth.influence,
+    "gosh": netsynth.gosh,
+    "A selection model": netsynth.fit_selection_model,
+    "PET-PEESE": netsynth.pet_peese,
+    "A fail-safe N": netsynth.failsafe_n,
+    "A test of excess significance": netsynth.assess_excess_significance,
+}
+
+
+@pytest.mark.parametrize("what", PUT_TO)
+def test_what_is_not_a_pooled_effect_is_refused(what):
+    message = f"{what} takes a pooled effect, from pool_effects or one of its siblings; got list. Pool first."
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}$"):
+        PUT_TO[what]([0.1, 0.2])

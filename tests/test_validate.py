@@ -63,6 +63,11 @@ REFUSED = [
     (lambda: _validate.array_1d(["a"], "x"), "x must be numbers; got ['a']."),
     (lambda: _validate.array_1d(None, "x", where="Chen"), "Chen: x must have one dimension; got shape ()."),
     (lambda: _validate.array_1d([[1], [2, 3]], "x"), "x must be numbers; got [[1], [2, 3]]."),
+    (lambda: _validate.array_1d(np.array([1j]), "x"), "x must be numbers; got array([0.+1.j])."),
+    (
+        lambda: _validate.finite_1d(np.ma.array([1, 2], mask=[False, True]), "x"),
+        "x must be finite; got nan at position 1.",
+    ),
     (lambda: _validate.array_1d([[1, 2]], "x"), "x must have one dimension; got shape (1, 2)."),
     (lambda: _validate.array_1d([], "x", where="Chen"), "Chen: x is empty; give at least one value."),
     (lambda: _validate.finite_1d([1, math.inf], "x"), "x must be finite; got inf at position 1."),

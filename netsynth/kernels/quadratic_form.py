@@ -51,6 +51,7 @@ def quadratic_form_cdf(value: FloatArray | float, eigenvalue: FloatArray) -> Flo
     s = vertex * (1.0 + 1j * theta) ** 2
     slope = 2j * vertex * (1.0 + 1j * theta)
     scaled = eigenvalue / np.where(positive, value, 1.0)[..., None]
-    transform = 1.0 / np.prod(np.sqrt(1.0 + 2.0 * scaled[..., None, :] * s[:, None]), axis=-1)
+    # a sum of logarithms, since many factors that are large would overflow together
+    transform = np.exp(-0.5 * np.log(1.0 + 2.0 * scaled[..., None, :] * s[:, None]).sum(-1))
     inverse = (np.exp(s) * slope / s * transform).sum(-1) * step / np.pi
     return np.where(positive, np.clip(inverse.imag, 0.0, 1.0), 0.0)

@@ -252,7 +252,8 @@ def fit_steps(
         common=common,
         mean=mean,
     )
-    of_weight = np.exp(found.weight)
+    with np.errstate(over="ignore"):  # a weight without end is infinite
+        of_weight = np.exp(found.weight)
     slope = np.concatenate([np.ones((*lead, 2)), of_weight], axis=-1)
     error = found.covariance * slope[..., :, None] * slope[..., None, :]
     return found._replace(weight=of_weight, covariance=error)

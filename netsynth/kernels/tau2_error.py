@@ -45,9 +45,12 @@ def tau2_se(
     if design is None:
         design = np.ones((variance.shape[-1], 1))
     present = np.isfinite(variance)
+    # in units of the smallest variance, so that powers of small or large ones stay numbers
+    unit = np.where(present.any(-1), variance.min(-1), 1.0)
+    estimate, variance = estimate / np.sqrt(unit)[..., None], variance / unit[..., None]
     k, v = present.sum(-1), np.where(present, variance, 1.0)
     df = np.maximum(k - design.shape[-1], 1)
-    total = v + np.asarray(tau2)[..., None]
+    total = v + (tau2 / unit)[..., None]
 
     def weights(by: FloatArray) -> FloatArray:
         return np.where(present, by, 0.0)
@@ -71,7 +74,7 @@ def tau2_se(
         elif method == "HE":
             w = weights(np.ones_like(v))
         elif method == "GENQ":
-            w = weights(1.0 / np.sqrt(v) if weight is None else weight)
+            w = weights(1.0 / np.sqrt(v) if weight is None else weight / weight.max(-1, keepdims=True))
         elif method == "DL2":
             first = np.asarray(tau2_dl(estimate, variance, design).tau2)
             w = weights(1.0 / (v + first[..., None]))
@@ -86,7 +89,7 @@ def tau2_se(
         spread = np.sqrt(2.0 * _variance_of_q(fit.basis, w, total))
         slope = fit.trace() if slope is None else slope
         se = np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), np.nan)
-    return np.where(k > design.shape[-1], se, np.nan)
+    return np.where(k > design.shape[-1], unit * se, np.nan)
 
 
 def _variance_of_q(basis: FloatArray, w: FloatArray, total: FloatArray) -> FloatArray:

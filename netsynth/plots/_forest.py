@@ -77,10 +77,11 @@ def limits(
     """Limits of an axis that shows effects and their intervals, and more intervals, as far as sense goes."""
     kind = MEASURES[measure].kind
     is_ratio = kind == "ratio"
+    more = [ends for ends in more if not math.isnan(ends[0])]  # an interval that is undefined takes no room
     centre = to_axis(natural, is_ratio)
     lows, highs = (
         to_axis([*ends, *others], is_ratio)
-        for ends, others in zip((low, high), zip(*more, strict=True), strict=True)
+        for ends, others in zip((low, high), zip(*more, strict=True) if more else ((), ()), strict=True)
     )
     if kind == "probability":  # from 0, or to 100, unless all are on the other side
         if highs.max() <= _SMALL[-1]:

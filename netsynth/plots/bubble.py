@@ -175,6 +175,8 @@ def _limits(
         wide = _forest.to_axis(np.concatenate(pi), is_ratio)
         first = min(first, max(float(wide.min()), float(centre.min()) - 0.25 * spread))
         last = max(last, min(float(wide.max()), float(centre.max()) + 0.25 * spread))
+    if last - first <= 1e-9 * max(abs(first), abs(last)):  # effects that are equal, without an interval
+        first, last = first - 0.5, last + 0.5
     margin = 0.06 * (last - first)
     first, last = first - margin, last + margin
     if is_ratio:

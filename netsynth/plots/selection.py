@@ -177,7 +177,8 @@ def pet_peese_plot(result: PetPeese, *, ax: Axes | None = None, level: float = 0
     shown = np.concatenate(
         [pooled.study_estimate, *(y for *_, y, _ in lines), np.array(intervals).ravel(), [0.0]]
     )
-    margin = 0.04 * float(np.ptp(shown))
+    shown = shown[~np.isnan(shown)]  # a line through all effects has no interval
+    margin = 0.04 * float(np.ptp(shown)) or 0.5
     ends = measure.from_scale(np.array([shown.min() - margin, shown.max() + margin]))
     limits = (float(ends[0]), float(ends[1]))
     samples = (

@@ -330,12 +330,13 @@ class LimitEffect:
     def _rows(self) -> list[tuple[str, str]]:
         pooled, q = self.pooled, _format.number(self.q_small_study, 2)
         rest = _format.number(self.q_residual, 2)
+        share = "undefined" if math.isnan(self.g2) else f"{100 * self.g2:.0f}%"
         return [
             ("pooled", _estimate(pooled, pooled.estimate, pooled.natural_interval())),
             ("at infinite size", _estimate(pooled, self.estimate, self.natural_interval())),
             (
                 "G2",
-                f"{100 * self.g2:.0f}%   Q of small-study effects {q} on 1 df, left {rest} on {self.k - 2} df",
+                f"{share}   Q of small-study effects {q} on 1 df, left {rest} on {self.k - 2} df",
             ),
         ]
 

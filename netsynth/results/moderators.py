@@ -167,7 +167,7 @@ def columns_by_name(given: object, names: Sequence[str] = ()) -> dict[str, Any]:
     except ValueError:  # rows of different length
         array = np.zeros((0, 0, 0))
     if array.ndim not in (1, 2):
-        raise InvalidInputError(f"Moderators must have one or two dimensions; got {given!r:.80}.")
+        raise InvalidInputError(f"Moderators must have one or two dimensions; got shape {array.shape}.")
     if array.ndim == 1:
         label = getattr(frame, "name", None)  # of a pandas or polars series
         return {names[0] if names else label if isinstance(label, str) and label else "x": frame}

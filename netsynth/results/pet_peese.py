@@ -216,7 +216,7 @@ class PetPeese:
             "level": level,
             "alpha": self.alpha,
             "side": self.side,
-            "pet_pvalue": self.pet_pvalue,
+            "pet_pvalue": _format.plain(self.pet_pvalue),
             "chosen": self.chosen,
             **lines,
             "warnings": [str(caution) for caution in self.warnings],
@@ -242,6 +242,8 @@ class PetPeese:
         null = shown(MEASURES[self.measure].null)
         where = "above" if self.side == "greater" else "below"
         p = f"one-sided {_format.pvalue(self.pet_pvalue)} {sign} {self.alpha:g}"
+        if math.isnan(self.pet_pvalue):
+            p = "undefined"
         rows.append(("choice", f"PET against an effect {where} {null}: {p}"))
         return rows
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["PooledEffect"]
+__all__ = ["PooledEffect", "require_pooled"]
 
 _UNDEFINED = Interval(math.nan, math.nan)
 
@@ -458,6 +458,21 @@ class PooledEffect:
             for name, value, ends, weight in zip(names, values, limits, weights, strict=False)
         ]
         return _format.html_table(("study", "estimate", "95% CI", "weight"), rows, caption=self._title())
+
+
+def require_pooled(value: object, verb: str) -> None:
+    """Refuse what is not a pooled effect.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not; the message names the verb.
+    """
+    if not isinstance(value, PooledEffect):
+        raise InvalidInputError(
+            f"{verb} takes a pooled effect, from pool_effects or one of its siblings; got {type(value).__name__}. "
+            "Pool first."
+        )
 
 
 def _interval(ends: Limits) -> Interval:

@@ -7,7 +7,7 @@ from typing import Final
 
 from netsynth.errors import Caution, FewStudiesWarning, InvalidInputError, caution
 from netsynth.kernels.scales import MEASURES
-from netsynth.results.pooled import PooledEffect
+from netsynth.results.pooled import PooledEffect, require_pooled
 
 #: Studies, as for tests of asymmetry: Sterne et al. (2011), https://doi.org/10.1136/bmj.d4002.
 ENOUGH: Final = 10
@@ -17,6 +17,7 @@ USER: Final = 4
 
 def check(pooled: PooledEffect, what: str, *, least: int) -> None:
     """Refuse measures without a value of no effect, and too few studies."""
+    require_pooled(pooled, what)
     measure = MEASURES[pooled.measure]
     if math.isnan(measure.null):
         raise InvalidInputError(

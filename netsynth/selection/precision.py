@@ -10,8 +10,16 @@ import numpy as np
 
 from netsynth import _validate
 from netsynth._typing import FloatArray
-from netsynth.errors import Caution, InvalidInputError, NetsynthWarning, UnusableDataWarning, caution
-from netsynth.kernels.regression import weighted_regression
+from netsynth.errors import (
+    AsymmetryWarning,
+    Caution,
+    InvalidInputError,
+    NetsynthWarning,
+    UnusableDataWarning,
+    caution,
+)
+from netsynth.kernels.asymmetry import Studies, weighted
+from netsynth.kernels.tau2 import tau2_ce
 from netsynth.regress import regress_effects
 from netsynth.results.pet_peese import PetPeese, PrecisionLine, PrecisionModel
 from netsynth.results.pooled import PooledEffect
@@ -56,6 +64,8 @@ def pet_peese(pooled: PooledEffect, *, model: PrecisionModel = "WLS", alpha: flo
     -----
     FewStudiesWarning
         Fewer than ten studies.
+    AsymmetryWarning
+        By "WLS", the effects lie on a line, which then has no error.
     UnusableDataWarning
         Studies differ so much (I2 of 80% or more) that the method is not to be relied on.
 
@@ -103,7 +113,7 @@ def pet_peese(pooled: PooledEffect, *, model: PrecisionModel = "WLS", alpha: flo
         peese=peese,
         pet_regression=pet_regression,
         peese_regression=peese_regression,
-        warnings=_checks.few(pooled, "small-study effects from chance") + _doubts(pooled),
+        warnings=_checks.few(pooled, "small-study effects from chance") + _doubts(pooled, pet, peese),
     )
 
 
@@ -112,13 +122,15 @@ def _line(
 ) -> tuple[PrecisionLine, MetaRegression | None]:
     y, v = pooled.study_estimate, pooled.study_se**2
     if model == "WLS":
-        fit = weighted_regression(y, v, np.column_stack([np.ones(pooled.k), x]))
-        df = pooled.k - 2
-        dispersion = float(fit.q) / df
-        (intercept, slope), error = fit.coefficient, np.sqrt(dispersion * np.diagonal(fit.covariance))
-        errors = map(float, error)
+        found = weighted(Studies(y, v), x, tau2_ce)
         return PrecisionLine(
-            float(intercept), next(errors), float(slope), next(errors), float(df), dispersion, 0.0
+            intercept=float(found.intercept),
+            intercept_se=float(found.intercept_se),
+            slope=float(found.slope),
+            slope_se=float(found.slope_se),
+            df=float(found.df),
+            dispersion=float(found.dispersion),
+            tau2=0.0,
         ), None
     with warnings.catch_warnings():  # the verb has its own words for few studies
         warnings.simplefilter("ignore", NetsynthWarning)
@@ -135,11 +147,15 @@ def _line(
     return PrecisionLine(intercept, intercept_se, slope, slope_se, math.inf, 1.0, regression.tau2), regression
 
 
-def _doubts(pooled: PooledEffect) -> tuple[Caution, ...]:
-    if pooled.i2 < _TOO_MIXED:
-        return ()
-    message = (
-        f"Studies differ too much for PET-PEESE (I2 {100 * pooled.i2:.0f}%): its estimate may be far off and its "
-        "interval too narrow."
-    )
-    return (caution(UnusableDataWarning, message, stacklevel=_checks.USER),)
+def _doubts(pooled: PooledEffect, pet: PrecisionLine, peese: PrecisionLine) -> tuple[Caution, ...]:
+    said = []
+    if math.isnan(pet.intercept_se) or math.isnan(peese.intercept_se):
+        message = "The effects lie on a line, or do not differ, so that the error of that line is undefined."
+        said.append(caution(AsymmetryWarning, message, stacklevel=_checks.USER))
+    if pooled.i2 >= _TOO_MIXED:
+        message = (
+            f"Studies differ too much for PET-PEESE (I2 {100 * pooled.i2:.0f}%): its estimate may be far off and its "
+            "interval too narrow."
+        )
+        said.append(caution(UnusableDataWarning, message, stacklevel=_checks.USER))
+    return tuple(said)

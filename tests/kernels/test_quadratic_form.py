@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -36,3 +38,11 @@ def test_nothing_lies_below_zero_and_zero_weights_count_for_nothing():
     assert quadratic_form_cdf(np.array([0.0, -1.0]), np.ones((2, 3))).tolist() == [0.0, 0.0]
     with_zeros = quadratic_form_cdf(2.0, np.array([1.0, 3.0, 0.0, 0.0]))
     assert with_zeros == pytest.approx(float(quadratic_form_cdf(2.0, np.array([1.0, 3.0]))), abs=1e-14)
+
+
+def test_a_value_that_is_rounding_has_its_leading_term_and_does_not_overflow():
+    # equal effects leave a Q of about 1e-30 in place of 0
+    weight, q = np.linspace(1.0, 2.0, 12), 1e-30
+    leading = (q / 2.0) ** 6 / (math.factorial(6) * np.sqrt(weight.prod()))
+    assert quadratic_form_cdf(q, weight) == pytest.approx(leading, rel=1e-9)
+    assert quadratic_form_cdf(1e-80, weight) == 0.0

@@ -58,3 +58,13 @@ def test_batches_absent_studies_and_one_study(method):
     alone = tau2_se(method, y[1][there], v[1][there], tau2[1])
     np.testing.assert_allclose(together[1], alone, rtol=1e-10)
     assert np.isnan(tau2_se(method, y[0, :1], v[0, :1], np.asarray(0.0)))
+
+
+@pytest.mark.parametrize("scale", [1e-120, 1e120])
+@pytest.mark.parametrize("method", TAU2_ESTIMATORS)
+def test_a_change_of_unit(method, scale):
+    y, v, tau2 = np.array([0.1, 0.9, -0.4, 0.3]), np.array([0.04, 0.1, 0.09, 0.3]), np.asarray(0.2)
+    with np.errstate(all="raise"):
+        got = tau2_se(method, scale * y, scale**2 * v, scale**2 * tau2)
+    expected = scale**2 * tau2_se(method, y, v, tau2)
+    assert got == pytest.approx(expected, rel=1e-10, nan_ok=True)

@@ -121,6 +121,14 @@ def test_given_axes_are_used_and_too_small_ones_refused(readable):
         bubble_plot(regress(), ax=small)
 
 
+def test_equal_effects_without_an_interval_are_drawn(readable):
+    result = regress_effects([-0.1] * 5, se=[0.5] * 5, moderators={"dose": [1, 0, 2, 0, 1]}, ci_method="HK")
+    ax = bubble_plot(result)
+    low, high = ax.get_ylim()
+    assert low < -0.1 < high
+    readable(ax)
+
+
 def test_the_method_of_the_result_draws_it():
     assert regress().plot("latitude").get_xlabel() == "latitude"
 

@@ -169,6 +169,14 @@ def test_no_ratio_is_printed_as_nought():
     assert row_of(ax, "b")[2:] == [">1000", "[>1000,", ">1000]"]
 
 
+@pytest.mark.parametrize("measure", ["generic", "log_hr", "logit_proportion"])
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+def test_an_undefined_interval_of_the_mean_takes_no_room(measure):
+    # all effects are equal, so that Knapp and Hartung's interval is nan
+    ax = forest_plot(pool_effects([0.3] * 3, se=[0.5, 0.2, 0.3], measure=measure, ci_method="HK"))
+    assert np.isfinite(ax.get_xlim()).all()
+
+
 def test_one_study_is_not_called_pooled():
     ax = forest_plot(pool_effects([-0.3], se=[0.2], measure="log_hr", study=["Adams 2001"]))
     assert "One study" in texts(ax)

@@ -58,6 +58,14 @@ def test_given_weights_have_no_band(pooled):
     assert "95% CI" not in [text.get_text() for text in ax.texts]
 
 
+@pytest.mark.parametrize("effects", [[0.4, 0.56, 0.72, 1.2], [0.3, 0.3, 0.3, 0.3], [0.0, 0.0, 0.0, 0.0]])
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+def test_a_line_without_an_interval_is_drawn(effects):
+    ax = pet_peese_plot(pet_peese(pool_effects(effects, se=[0.1, 0.18, 0.26, 0.5])))
+    low, high = ax.get_ylim()
+    assert low < min(effects) <= max(effects) < high
+
+
 def test_the_lines_and_intervals_of_pet_peese(pooled):
     result = pet_peese(pooled)
     ax = pet_peese_plot(result, level=0.9)

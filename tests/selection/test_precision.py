@@ -138,6 +138,8 @@ def test_a_line_through_all_effects_is_found():
     se = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
     result = quiet(pet_peese, quiet(pool_effects, 0.3 + 0.5 * se, se=se))
     assert (result.pet.intercept, result.pet.slope) == pytest.approx((0.3, 0.5), rel=1e-12)
+    assert math.isnan(result.pet.intercept_se)
+    assert result.peese.intercept_se > 0
 
 
 # --- what the result answers -------------------------------------------------------------------------------
@@ -188,6 +190,21 @@ def test_few_and_mixed_studies_are_said():
     ]
     assert {w.filename for w in said} == {__file__}
     assert [caution.name for caution in found.warnings] == ["FewStudiesWarning", "UnusableDataWarning"]
+
+
+@pytest.mark.parametrize("effect", [0.0, 0.3])
+def test_equal_effects_leave_the_error_of_a_line_undefined(effect):
+    found = quiet(pet_peese, quiet(pool_effects, [effect] * 4, se=[0.1, 0.2, 0.3, 0.4]))
+    assert [caution.name for caution in found.warnings] == ["FewStudiesWarning", "AsymmetryWarning"]
+    assert found.warnings[1].message == (
+        "The effects lie on a line, or do not differ, so that the error of that line is undefined."
+    )
+    assert found.chosen == "PET"
+    assert math.isnan(found.pet_pvalue)
+    assert found.confidence_interval() == pytest.approx((math.nan, math.nan), nan_ok=True)
+    assert "choice   PET against an effect" in str(found)
+    assert str(found).splitlines()[4].endswith(": undefined")
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["pet_pvalue"] is None
 
 
 def test_studies_of_one_size_are_refused():
