@@ -228,8 +228,8 @@ def _doubts(
         said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
     if ci_method == "KR" and float(error.df) < 1:
         message = (
-            f"Kenward-Roger leaves {float(error.df):.2g} degrees of freedom, less than one, so its interval says nothing. "
-            "Use ci_method='mHK'."
+            f"Kenward-Roger leaves {float(error.df):.2g} degrees of freedom, less than one, so its interval says "
+            "nothing. Use ci_method='mHK'."
         )
         said.append(caution(FewStudiesWarning, message, stacklevel=_USER))
     if ci_method == "HK":

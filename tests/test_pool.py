@@ -635,9 +635,8 @@ def test_bad_input(change, message):
 
 def test_kenward_roger_without_a_degree_of_freedom_is_said():
     # four studies of very unequal size
-    with pytest.warns(
-        FewStudiesWarning, match=r"^Kenward-Roger leaves 0\.\d+ degrees of freedom, less than one, so "
-    ) as said:
+    said_so = r"^Kenward-Roger leaves \S+ degrees of freedom, less than one, so its interval says nothing\. "
+    with pytest.warns(FewStudiesWarning, match=said_so) as said:
         pooled = pool_effects([0.0, 0.1, -0.1, 0.12], se=[0.05, 0.5, 0.6, 0.7], ci_method="KR")
     assert pooled.df < 1
     assert len(said) == 1
