@@ -105,7 +105,8 @@ def climb(
         stuck = shrink[down] < 1e-4
         converged[down[stuck]] = gain[down[stuck]] < 1e-6
         shrink[down] *= 0.25
-        rows = np.setdiff1d(rows, down[stuck], assume_unique=True)
+        if stuck.any():
+            rows = np.setdiff1d(rows, down[stuck], assume_unique=True)
     return Top(here, height, hessian, converged, iteration)
 
 

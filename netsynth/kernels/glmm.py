@@ -40,7 +40,7 @@ _SPACING: Final = 0.35
 _SPACING_SD: Final = 0.5
 _COARSE: Final = 3.0  # times that spacing where a start is looked for
 #: Where a start is looked for.
-_TAU_GRID: Final = np.geomspace(0.03125, 8.0, 9)
+_TAU_GRID: Final = np.geomspace(0.03125, 8.0, 7)
 _EIGHTHS: Final = np.arange(1, 9) / 8
 _SIDES: Final = np.array([[-1.0], [1.0]])
 #: A standard deviation of log odds that is as good as infinite: the limit of tau is called so beyond it.
@@ -185,7 +185,7 @@ def _mode(family: _Family, x: FloatArray, n: FloatArray, mu: FloatArray, tau: Fl
         z_new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
         moved = np.abs(z_new - z) * np.sqrt(1.0 + tau * tau * slope)
         z = z_new
-        if float(moved.max()) < 1e-3:
+        if float(moved.max()) < 0.05:  # standard deviations: it only says where to put the nodes
             break
     return z
 
@@ -394,10 +394,11 @@ def _start(family: _Family, x: FloatArray, n: FloatArray) -> FloatArray:
     shift = np.where(
         (sharp < 0) & (best == middle), 0.5 * (low - high) / np.where(sharp < 0, sharp, -1.0), 0.0
     )
+    shift = np.clip(shift, -1.0, 1.0)
     ratio = _TAU_GRID[1] / _TAU_GRID[0]
-    return np.stack(
-        [mu.reshape(m, g)[sets, best], _TAU_GRID[best] * ratio ** np.clip(shift, -1.0, 1.0)], axis=-1
-    )
+    beside, mean = np.clip(best + np.sign(shift).astype(np.int64), 0, g - 1), mu.reshape(m, g)
+    mean_there = mean[sets, best] + np.abs(shift) * (mean[sets, beside] - mean[sets, best])
+    return np.stack([mean_there, _TAU_GRID[best] * ratio**shift], axis=-1)
 
 
 def log_likelihood(
