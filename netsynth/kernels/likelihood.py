@@ -32,7 +32,7 @@ _HALVING_STEP: Final = 1e-13
 #: Spacing in ln(v + tau2) of the grid on which maxima are looked for, and of that for sets whose ratio of the trace
 #: to y'PPy does not only rise. As a function of ln(v + tau2) every term of the likelihood bends on a scale of 1 or
 #: more, so that a maximum between two points of the grid is seen in the ratio at those points.
-_GRID_STEP: Final = 0.5
+_GRID_STEP: Final = 0.7
 _FINE_STEP: Final = 0.05
 _RISING: Final = 1.0 - 1e-9
 #: Numbers in one temporary array of the grid search: it bounds memory and keeps the arrays in cache.

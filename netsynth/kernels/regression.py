@@ -52,11 +52,11 @@ class Fit(Protocol):
         ...
 
     def squared(self) -> FloatArray:
-        """Y'PPy."""
+        """The form y\'PPy."""
         ...
 
     def cubed(self) -> FloatArray:
-        """Y'PPPy."""
+        """The form y\'PPPy."""
         ...
 
     def trace(self) -> FloatArray:
@@ -84,7 +84,7 @@ class MeanFit(NamedTuple):
     residual: FloatArray
 
     def q(self) -> FloatArray:
-        """Y'Py."""
+        """The form y\'Py."""
         return _dot(self.w * self.residual, self.residual)
 
     def squared(self) -> FloatArray:
@@ -93,11 +93,9 @@ class MeanFit(NamedTuple):
         return _dot(py, py)
 
     def cubed(self) -> FloatArray:
-        """Y'PPPy."""
+        """The form y\'PPPy."""
         py = self.w * self.residual
-        centre = _dot(self.w, py) / self.total
-        rest = py - centre[..., None]
-        return _dot(self.w * rest, rest)
+        return np.asarray(_dot(self.w * py, py) - _dot(self.w, py) ** 2 / self.total)
 
     def trace(self) -> FloatArray:
         r"""Trace of P, :math:`\sum w - \sum w^2 / \sum w`."""
@@ -144,11 +142,11 @@ class DesignFit(NamedTuple):
     coefficient: FloatArray
 
     def q(self) -> FloatArray:
-        """Y'Py."""
+        """The form y\'Py."""
         return _dot(self.w * self.residual, self.residual)
 
     def squared(self) -> FloatArray:
-        """Y'PPy."""
+        """The form y\'PPy."""
         py = self.w * self.residual
         return _dot(py, py)
 
