@@ -14,9 +14,9 @@ import numpy as np
 from netsynth._typing import BoolArray, FloatArray, IntArray
 
 _MAX_ITERATIONS: Final = 200
-#: Twice the log-likelihood that a full step may still gain when the search ends: a step of a millionth of a
-#: standard error. That step is taken too, and Newton's method squares what is left.
-_ARRIVED: Final = 1e-12
+#: Twice the log-likelihood that a full step may still gain when the search ends: a step of a hundred-thousandth
+#: of a standard error. That step is taken too, and Newton's method squares what is left.
+_ARRIVED: Final = 1e-10
 _ROOT_TOLERANCE: Final = 1e-10
 
 

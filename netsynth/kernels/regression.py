@@ -52,11 +52,11 @@ class Fit(Protocol):
         ...
 
     def squared(self) -> FloatArray:
-        """The form y\'PPy."""
+        """The form y'PPy."""
         ...
 
     def cubed(self) -> FloatArray:
-        """The form y\'PPPy."""
+        """The form y'PPPy."""
         ...
 
     def trace(self) -> FloatArray:
@@ -84,7 +84,7 @@ class MeanFit(NamedTuple):
     residual: FloatArray
 
     def q(self) -> FloatArray:
-        """The form y\'Py."""
+        """The form y'Py."""
         return _dot(self.w * self.residual, self.residual)
 
     def squared(self) -> FloatArray:
@@ -93,7 +93,7 @@ class MeanFit(NamedTuple):
         return _dot(py, py)
 
     def cubed(self) -> FloatArray:
-        """The form y\'PPPy."""
+        """The form y'PPPy."""
         py = self.w * self.residual
         return np.asarray(_dot(self.w * py, py) - _dot(self.w, py) ** 2 / self.total)
 
@@ -142,11 +142,11 @@ class DesignFit(NamedTuple):
     coefficient: FloatArray
 
     def q(self) -> FloatArray:
-        """The form y\'Py."""
+        """The form y'Py."""
         return _dot(self.w * self.residual, self.residual)
 
     def squared(self) -> FloatArray:
-        """The form y\'PPy."""
+        """The form y'PPy."""
         py = self.w * self.residual
         return _dot(py, py)
 
