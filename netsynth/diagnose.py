@@ -140,18 +140,18 @@ def accumulate(pooled: PooledEffect, *, order: str | npt.ArrayLike = "given") ->
     --------
     >>> from netsynth.pool import pool_effects
     >>> pooled = pool_effects(
-    ...     [-0.45, -0.12, -0.51, -0.33], se=[0.22, 0.10, 0.18, 0.15], measure="log_hr",
+    ...     [-0.45, -0.12, -0.52, -0.33], se=[0.22, 0.10, 0.18, 0.15], measure="log_hr",
     ...     study=["Dow", "Brown", "Adams", "Chen"], ci_method="HK",
     ... )
     >>> print(accumulate(pooled, order=[2012, 2005, 2001, 2010]))
     Cumulative, in order of the key: Hazard ratio, random effects, tau2 by REML, CI by HK, k = 4
       added  k  estimate  95% CI         95% PI             p    tau2   I2
-      Adams  1      0.60  [0.42, 0.85]                  0.005
-      Brown  2      0.75  [0.065, 8.71]                  0.38  0.0549  72%
-      Chen   3      0.75  [0.46, 1.22]   [0.074, 7.70]   0.13  0.0202  51%
-      Dow    4      0.74  [0.55, 0.99]   [0.36, 1.49]   0.044  0.0166  38%
+      Adams  1      0.59  [0.42, 0.85]                  0.004
+      Brown  2      0.75  [0.060, 9.25]                  0.38  0.0588  74%
+      Chen   3      0.75  [0.46, 1.23]   [0.068, 8.23]   0.13  0.0217  53%
+      Dow    4      0.73  [0.55, 0.99]   [0.36, 1.51]   0.045  0.0176  40%
       The 95% CI has excluded 1 (no effect) since Dow was added (4 studies); it is not corrected for looking
-      after each study. The last study, Dow, moved the estimate from 0.75 to 0.74.
+      after each study. The last study, Dow, moved the estimate from 0.75 to 0.73.
     """
     estimator = refit_estimator(pooled, "accumulate")
     name, places = _places(order, pooled)
