@@ -40,7 +40,9 @@ def main(address: str | None = None) -> None:
     here = gosh(pooled)
     local = None
     if address is None:
-        local = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0")
+        local = LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+        )
     with Client(local or address), joblib.parallel_config(backend="dask"):
         there = gosh(pooled)
     if local is not None:

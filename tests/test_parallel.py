@@ -38,7 +38,9 @@ def test_a_dask_cluster_gives_the_same_answer():
 
     alone = map_chunks(power, chunks(), description="powers")
     with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address="127.0.0.1:0"
+        ) as cluster,
         Client(cluster),
         joblib.parallel_config(backend="dask"),
     ):
