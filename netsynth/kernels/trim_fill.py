@@ -108,6 +108,9 @@ def _rank_sum_variance(number: FloatArray, n: IntArray) -> FloatArray:
     return np.where(terms >= 0, terms / 24.0, np.nan)
 
 
+#: Error of a distance from the mean, relative to the largest effect, that is left to rounding.
+_ROUNDING: Final = 16.0 * np.finfo(np.float64).eps
+
 MissingMethod = Literal["L0", "R0", "Q0"]
 #: Every estimator of the number of missing studies, by the name Duval and Tweedie give it.
 MISSING_ESTIMATORS: Final[Mapping[MissingMethod, MissingEstimator]] = MappingProxyType(
@@ -141,11 +144,12 @@ def trim_and_fill(
     y, v = (np.take_along_axis(values, source, -1) for values in (estimate, variance))
     n, place = n_studies(v), np.arange(v.shape[-1])
     y = np.where(place < n[..., None], y, 0.0)
+    rounding = _ROUNDING * np.abs(y).max(-1)
     number = np.zeros(n.shape, dtype=np.int64)
     history = []
     for _ in range(2 * v.shape[-1] + 2):  # twice as many as there are numbers: by then they have come round
         mean = _trimmed_mean(y, v, tau2_estimator, place < (n - number)[..., None])
-        found = missing(_signed_ranks(y - mean[..., None], place < n[..., None]), n)
+        found = missing(_signed_ranks(y - mean[..., None], place < n[..., None], rounding), n)
         rounded = np.rint(np.maximum(found.number, 0.0))
         defined = rounded < n  # false for nan
         following = np.where(defined, rounded, number).astype(np.int64)
@@ -176,8 +180,19 @@ def _trimmed_mean(y: FloatArray, v: FloatArray, estimator: Tau2Estimator, kept: 
     return weighted_mean(y, trimmed + tau2[..., None]).mean
 
 
-def _signed_ranks(deviation: FloatArray, present: BoolArray) -> FloatArray:
-    """Ranks of the distances, with the sign of the deviation; of equal ones the lower effect comes first."""
+def _signed_ranks(deviation: FloatArray, present: BoolArray, rounding: FloatArray) -> FloatArray:
+    """Ranks of the distances, with the sign of the deviation; of equal ones the lower effect comes first.
+
+    Distances are equal that differ by no more than `rounding`, (...), and so small a deviation is none: two
+    effects of one variance are equally far from their mean, whatever its last digit.
+    """
+    rounding = rounding[..., None]
     distance = np.where(present, np.abs(deviation), np.inf)
-    rank = np.argsort(np.argsort(distance, axis=-1, kind="stable"), axis=-1) + 1.0
-    return np.where(present, np.sign(deviation) * rank, 0.0)
+    order = np.argsort(distance, axis=-1, kind="stable")
+    ascending = np.take_along_axis(distance, order, -1)
+    apart = np.zeros(distance.shape, dtype=np.int64)
+    apart[..., 1:] = ascending[..., 1:] > ascending[..., :-1] + rounding
+    level = np.empty_like(apart)
+    np.put_along_axis(level, order, apart.cumsum(-1), -1)
+    rank = np.argsort(np.argsort(level, axis=-1, kind="stable"), axis=-1) + 1.0
+    return np.where(present & (distance > rounding), np.sign(deviation) * rank, 0.0)

@@ -2,12 +2,13 @@
 
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Estimate, tau2_ce, tau2_dl
@@ -23,7 +24,10 @@ def name_of(value):
 
 
 def by_hand(y, v, method):
-    """Missing studies on the left under the common effect: number, its error, effects, variances; or None."""
+    """Missing studies on the left under the common effect: number, its error, effects, variances; or None.
+
+    Of fractions, so that effects are equally far from the mean, or on it, when they are.
+    """
     pairs = sorted(zip(y, v, strict=True), key=lambda pair: pair[0])
     n, missing, seen = len(pairs), 0, set()
     while True:
@@ -51,8 +55,8 @@ def by_hand(y, v, method):
         if following >= n:
             return None
         if following == missing:
-            filled = [2 * mean - pair[0] for pair in pairs[n - missing :]]
-            return missing, error, filled, [pair[1] for pair in pairs[n - missing :]]
+            filled = [float(2 * mean - pair[0]) for pair in pairs[n - missing :]]
+            return missing, error, filled, [float(pair[1]) for pair in pairs[n - missing :]]
         assert following not in seen
         seen.add(following)
         missing = following
@@ -60,10 +64,24 @@ def by_hand(y, v, method):
 
 @st.composite
 def some_studies(draw):
+    """Effects and variances as fractions; variances are often equal, and two effects then equally far from a mean."""
     k = draw(st.integers(3, 12))
-    log_v = draw(st.lists(st.floats(-5, 2), min_size=k, max_size=k))
+    thousandths = st.sampled_from([200, 1000, 3000]) | st.integers(7, 7400)
+    v = draw(st.lists(thousandths, min_size=k, max_size=k))
     y = draw(st.lists(st.integers(-3000, 3000), min_size=k, max_size=k, unique=True))
-    return np.array(y) / 1000 + np.arange(k) * 1e-5, np.exp(np.array(log_v))
+    return [Fraction(100 * a + i, 100_000) for i, a in enumerate(y)], [Fraction(a, 1000) for a in v]
+
+
+#: Two of equal variance are left, equally far from their mean: whether they are must not hang on rounding.
+EQUALLY_FAR = (
+    [Fraction(575, 1000), Fraction(-255799, 100_000), Fraction(-167498, 100_000)],
+    [Fraction(1), Fraction(1, 5), Fraction(1, 5)],
+)
+#: One is left, on its own mean.
+ALONE = (
+    [Fraction(0), Fraction(101, 100_000), Fraction(-198, 100_000)],
+    [Fraction(1), Fraction(1), Fraction(20961139, 10**8)],
+)
 
 
 def test_every_name_is_reachable():
@@ -99,10 +117,13 @@ def test_reference_trimfill(case, name):
 
 
 @settings(max_examples=300)
+@example(study=EQUALLY_FAR, method="L0")
+@example(study=EQUALLY_FAR, method="Q0")
+@example(study=ALONE, method="L0")
 @given(study=some_studies(), method=st.sampled_from(list(MISSING_ESTIMATORS)))
 def test_the_iteration_is_the_one_written_out(study, method):
-    y, v = study
-    found, expected = trim_and_fill(y, v, tau2_ce, MISSING_ESTIMATORS[method]), by_hand(y, v, method)
+    y, v = (np.array(values, dtype=np.float64) for values in study)
+    found, expected = trim_and_fill(y, v, tau2_ce, MISSING_ESTIMATORS[method]), by_hand(*study, method)
     if expected is None:
         assert not found.defined
         return
