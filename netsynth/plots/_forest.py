@@ -12,13 +12,15 @@ import numpy.typing as npt
 from netsynth import _format
 from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
-from netsynth.kernels.scales import MEASURES, EffectMeasure, Kind
+from netsynth.kernels.scales import MEASURES, EffectMeasure, Kind, Measure
 from netsynth.plots import _style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Ends = tuple[float, float]
+#: Row of the rule below the headings.
+_RULE: Final = -0.75
 #: Ends in percent of an axis on which every probability is small, or, from 100 down, is large.
 _SMALL: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0)
 
@@ -132,6 +134,28 @@ def ticks(is_ratio: bool, ends: Ends) -> Iterable[Sequence[float]]:
             start = step * math.ceil(first / step)  # so that 1 is always among the ticks
             found = [d * 10.0**e for e in range(start - step, last + 1, step) for d in digits]
             yield [tick for tick in found if low <= tick <= high]
+
+
+def frame(ax: Axes, measure: Measure, rows: Ends, ends: Ends, width: float, label: Sequence[str]) -> None:
+    """Axes of rows, the lowest first, over a scale of so many inches, with its ticks and its lines of label."""
+    ax.set_ylim(*rows)
+    ax.set_xscale("log" if measure.is_ratio else "linear")
+    ax.set_xlim(*ends)
+    ax.set_yticks([])
+    _style.frame(ax)
+    _style.set_ticks(ax, ticks(measure.is_ratio, ends), _style.tick_text, width)
+    _style.axis_label(ax, label)
+
+
+def null_line(ax: Axes, null: float, bottom: float, ends: Ends) -> None:
+    """Line of no effect down to a row, where the measure has one and it is within the axis."""
+    if ends[0] < null < ends[1]:
+        ax.plot([null, null], [_RULE, bottom], color=_style.INK, lw=0.7, zorder=1)
+
+
+def mean_line(ax: Axes, mean: float, last: float) -> None:
+    """Broken line at the mean of all, down to its row."""
+    ax.plot([mean, mean], [_RULE, last], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
 
 
 def square(ax: Axes, value: float, y: float, share: float, ends: Ends) -> None:

@@ -124,19 +124,12 @@ def cohort_forest_plot(
             foot=label_foot + 0.12 + LINE * len(note),
             least=(LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW),
         )
-        ax.set_ylim(bottom, -ABOVE)
-        ax.set_xscale("log" if measure.is_ratio else "linear")
-        ax.set_xlim(*limits)
-        ax.set_yticks([])
-        _style.frame(ax)
-        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
-        _style.axis_label(ax, axis_label)
+        _forest.frame(ax, measure, (bottom, -ABOVE), limits, plot_width, axis_label)
         for i in range(k):  # a band a cohort, every other one
             if cohorts.index(names[i]) % 2:
                 _style.stripe(ax, width_left, width_right, i)
-        if limits[0] < factor * measure.null < limits[1]:
-            ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
-        ax.plot([mean, mean], [-0.75, y[k]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
+        _forest.null_line(ax, factor * measure.null, bottom, limits)
+        _forest.mean_line(ax, mean, y[k])
         share = np.maximum(result.weight[order], 0.0) / result.weight.max()
         for i in range(k):
             _forest.whisker(ax, (low[i], high[i]), y[i], limits)
@@ -234,18 +227,11 @@ def cohort_series_plot(
             ax = _style.new_axes(ours, (bottom + ABOVE) * ROW + foot)
         least = (LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW)
         plot_width, _ = _style.make_room(ax, left=width_left, right=width_right, foot=foot, least=least)
-        ax.set_ylim(bottom, -ABOVE)
-        ax.set_xscale("log" if measure.is_ratio else "linear")
-        ax.set_xlim(*limits)
-        ax.set_yticks([])
-        _style.frame(ax)
-        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
-        _style.axis_label(ax, axis_label)
+        _forest.frame(ax, measure, (bottom, -ABOVE), limits, plot_width, axis_label)
         for i in range(1, m, 2):
             _style.stripe(ax, width_left, width_right, i)
-        if limits[0] < factor * measure.null < limits[1]:
-            ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
-        ax.plot([overall] * 2, [-0.75, y[-1]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
+        _forest.null_line(ax, factor * measure.null, bottom, limits)
+        _forest.mean_line(ax, overall, y[-1])
         for i, name in enumerate(series.cluster):
             colour = _style.VERMILION if name in turned else _style.INK
             ends = max(low[i], limits[0]), min(high[i], limits[1])

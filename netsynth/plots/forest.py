@@ -135,18 +135,11 @@ def forest_plot(
             foot=foot,
             least=(LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW),
         )
-        ax.set_ylim(bottom, -ABOVE)
-        ax.set_xscale("log" if measure.is_ratio else "linear")
-        ax.set_xlim(*limits)
-        ax.set_yticks([])
-        _style.frame(ax)
-        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
-        _style.axis_label(ax, axis_label)
+        _forest.frame(ax, measure, (bottom, -ABOVE), limits, plot_width, axis_label)
         for i in range(1, k, 2):
             _style.stripe(ax, width_left, width_right, i)
-        if limits[0] < factor * measure.null < limits[1]:
-            ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
-        ax.plot([mean, mean], [-0.75, y[k]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
+        _forest.null_line(ax, factor * measure.null, bottom, limits)
+        _forest.mean_line(ax, mean, y[k])
         for i in range(k):
             _forest.whisker(ax, (low[i], high[i]), y[i], limits)
             _forest.square(ax, natural[i], y[i], float(shares[i]), limits)

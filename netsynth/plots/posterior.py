@@ -129,19 +129,12 @@ def posterior_plot(
             ax = _style.new_axes(ours, (bottom + ABOVE) * ROW + foot)
         least = (LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW)
         plot_width, _ = _style.make_room(ax, left=width_left, right=width_right, foot=foot, least=least)
-        ax.set_ylim(bottom, -ABOVE)
-        ax.set_xscale("log" if measure.is_ratio else "linear")
-        ax.set_xlim(*limits)
-        ax.set_yticks([])
-        _style.frame(ax)
-        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
-        _style.axis_label(ax, axis_label)
+        _forest.frame(ax, measure, (bottom, -ABOVE), limits, plot_width, axis_label)
         for i in range(1, k, 2):
             _style.stripe(ax, width_left, width_right, y[i], STUDY)
-        if limits[0] < null < limits[1]:
-            ax.plot([null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
+        _forest.null_line(ax, null, bottom, limits)
         mean = factor * result.natural
-        ax.plot([mean] * 2, [-0.75, y[k]], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
+        _forest.mean_line(ax, mean, y[k])
         for i in range(k):
             share = float(result.weight[i] / max(result.weight.max(), 1e-300))
             ends = (factor * own_ends.lower[i], factor * own_ends.upper[i])

@@ -126,21 +126,13 @@ def subgroup_plot(
             ax = _style.new_axes(ours, (bottom + ABOVE) * ROW + foot)
         least = (LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW)
         plot_width, _ = _style.make_room(ax, left=width_left, right=width_right, foot=foot, least=least)
-        ax.set_ylim(bottom, -ABOVE)
-        ax.set_xscale("log" if measure.is_ratio else "linear")
-        ax.set_xlim(*limits)
-        ax.set_yticks([])
-        _style.frame(ax)
-        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
-        _style.axis_label(ax, axis_label)
+        _forest.frame(ax, measure, (bottom, -ABOVE), limits, plot_width, axis_label)
         for row in rows:
             if row.striped:
                 _style.stripe(ax, width_left, width_right, row.y)
-        null = _forest.factor(result.measure) * measure.null
-        if limits[0] < null < limits[1]:
-            ax.plot([null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
+        _forest.null_line(ax, _forest.factor(result.measure) * measure.null, bottom, limits)
         last = next(row for row in reversed(rows) if row.kind == "mean")
-        ax.plot([last.value] * 2, [-0.75, last.y], color=_style.BLUE, lw=0.7, ls=(0, (3, 2)), zorder=1)
+        _forest.mean_line(ax, last.value, last.y)
         for row, share in zip(studies, _shares(result), strict=True):
             _forest.square(ax, row.value, row.y, share, limits)
         for row, ends in drawn:
