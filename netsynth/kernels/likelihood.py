@@ -146,7 +146,7 @@ def _search(
         squared, trace = fit.squared(), likelihood.trace(fit)
         falling = squared <= trace
         cell, row = np.nonzero((squared[:-1] > trace[:-1]) & falling[1:])
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             ratio = trace / squared
             steady[part] = (ratio[1:] > _RISING * ratio[:-1]).all(0)
         ends = (_End(grid[place, row], ratio[place, row]) for place in (cell, cell + 1))
@@ -206,7 +206,7 @@ def _close_in(
 ) -> tuple[FloatArray, BoolArray, int]:
     """Where trace / squared, below one at the lower end and not at the upper, is one: Newton, else bisection."""
     lower, upper = lower_end.tau2, upper_end.tau2
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         tau2 = lower + (upper - lower) * ((1.0 - lower_end.ratio) / (upper_end.ratio - lower_end.ratio))
         for iteration in range(1, _MAX_ITERATIONS + 1):
             fit = sets.at(tau2)

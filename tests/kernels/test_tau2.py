@@ -5,7 +5,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import brentq
@@ -320,6 +320,9 @@ def test_pm_equals_bracketed_root_finding(study):
 
 
 @settings(max_examples=200)
+@example(
+    (np.array([0.0, 4.6e-158]), np.ones(2))
+)  # squares with few digits, and a ratio to them beyond all numbers
 @given(studies())
 def test_reml_finds_the_highest_of_all_maxima(study):
     y, v = study
