@@ -34,21 +34,26 @@ from netsynth.kernels.intervals import Limits, critical_value
 
 #: Fall of the logarithm of an integrand beyond which it is left out: e^-40 is below rounding.
 _FALL: Final = 40.0
+_REACH: Final = float(np.sqrt(2.0 * _FALL))  # standard deviations in which a bell falls so far
+_LOG_ROOT_2PI: Final = 0.5 * float(np.log(2.0 * np.pi))
+_NEAR: Final = 0.5  # standard deviations from its mode where an integrand is as good as at it
 #: Spacing of the nodes, in theta and in standard deviations of the integrand at its mode. The integrands are analytic
 #: and tame for |Im theta| < pi / 2, so the error is about exp(-pi^2 / 0.35), 1e-12; for a bell exp(-2 pi^2 / 0.5^2).
 _SPACING: Final = 0.35
 _SPACING_SD: Final = 0.5
-_COARSE: Final = 3.0  # times that spacing where a start is looked for
+_COARSE: Final = 4.0  # times that spacing where a start is looked for
 #: Where a start is looked for.
-_TAU_GRID: Final = np.geomspace(0.03125, 8.0, 7)
-_EIGHTHS: Final = np.arange(1, 9) / 8
-_SIDES: Final = np.array([[-1.0], [1.0]])
+_TAU_GRID: Final = np.geomspace(0.03125, 8.0, 11)
+_MOST: Final = 600.0  # a logarithm of a rate that is as good as infinite
+_SIDES: Final = np.array([-1.0, 1.0])[:, None, None]
 #: A standard deviation of log odds that is as good as infinite: the limit of tau is called so beyond it.
 _MOST_TAU: Final = 50.0
 _CHUNK: Final = 1 << 19  # numbers in one temporary array
-_FEW: Final = 1 << 12  # numbers that are dealt with as fast as a call is made
 #: A log-likelihood that no more than this exceeds that of tau2 = 0 is rounding.
 _NO_GAIN: Final = 1e-9
+#: Times the least variance of a study: a tau2 that raises no log-likelihood by as much as its rounding, which for
+#: counts in the millions exceeds the former.
+_NO_TAU2: Final = 1e-6
 
 CountFamily = Literal["binomial", "poisson"]
 
@@ -86,12 +91,12 @@ def _binomial_log_mass(theta: FloatArray, x: FloatArray, n: FloatArray) -> Float
 
 
 def _poisson_moments(theta: FloatArray, time: FloatArray) -> tuple[FloatArray, FloatArray]:
-    mean = time * np.exp(np.minimum(theta, 700.0))
+    mean = time * np.exp(np.minimum(theta, _MOST))
     return mean, mean
 
 
 def _poisson_relative(d: FloatArray, x: FloatArray, time: FloatArray, centre: FloatArray) -> FloatArray:
-    return np.asarray(x * d - time * np.exp(centre) * np.expm1(np.minimum(d, 700.0)))
+    return np.asarray(x * d - time * np.exp(centre) * np.expm1(np.minimum(d, _MOST)))
 
 
 def _poisson_log_mass(theta: FloatArray, x: FloatArray, time: FloatArray) -> FloatArray:
@@ -169,104 +174,127 @@ class _Integral(NamedTuple):
     z4: FloatArray
 
 
-def _mode(family: _Family, x: FloatArray, n: FloatArray, mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """Mode of each integrand in z, nearly: Newton's method between 0 and its first step, which enclose the mode."""
-    first = tau * (x - family.moments(mu, n)[0])
-    low, high = np.minimum(first, 0.0), np.maximum(first, 0.0)
+class _Counts(NamedTuple):
+    """Data sets as rows (m, k), with what does not change while parameters are looked for."""
+
+    x: FloatArray
+    n: FloatArray
+    centre: FloatArray
+    information: FloatArray  # about theta, at the centre
+    log_mass: FloatArray  # at the centre
+
+    def rows(self, which: IntArray | slice) -> _Counts:
+        return _Counts(*(part[which] for part in self))
+
+
+def _counts(family: _Family, x: FloatArray, n: FloatArray) -> _Counts:
     centre = family.centre(x, n)
-    information = np.maximum(family.moments(centre, n)[1], 1e-300)
-    z = np.clip(tau * (centre - mu) / (tau * tau + 1.0 / information), low, high)
+    return _Counts(x, n, centre, family.moments(centre, n)[1], family.log_mass(centre, x, n))
+
+
+def _mode(family: _Family, of: _Counts, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mode of each integrand in z and its standard deviation there, nearly: they only say where to put the nodes.
+
+    Newton's method between 0 and its first step, which enclose the mode.
+    """
+    variance = tau * tau
+    first = tau * (of.x - family.moments(mu, of.n)[0])
+    low, high = np.minimum(first, 0.0), np.maximum(first, 0.0)
+    z = tau * (of.centre - mu) / (variance + 1.0 / np.maximum(of.information, 1e-300))
+    z = np.minimum(np.maximum(z, low), high)
     for _ in range(60):
-        mean, slope = family.moments(mu + tau * z, n)
-        score = tau * (x - mean) - z
-        low, high = np.where(score > 0, z, low), np.where(score > 0, high, z)
-        step = score / (1.0 + tau * tau * slope)
-        new = z + step
-        z_new = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
-        moved = np.abs(z_new - z) * np.sqrt(1.0 + tau * tau * slope)
-        z = z_new
-        if float(moved.max()) < 0.05:  # standard deviations: it only says where to put the nodes
+        mean, slope = family.moments(mu + tau * z, of.n)
+        sd = 1.0 / np.sqrt(1.0 + variance * slope)
+        score = tau * (of.x - mean) - z
+        step = score * sd * sd
+        if float(np.abs(step / sd).max()) < _NEAR:
             break
-    return z
+        low, high = np.where(score > 0, z, low), np.where(score > 0, high, z)
+        new = z + step
+        z = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+    return z, sd
 
 
 def _integrate(
-    family: _Family, x: FloatArray, n: FloatArray, mu: FloatArray, tau: FloatArray, coarse: float = 1.0
+    family: _Family, of: _Counts, mu: FloatArray, tau: FloatArray, coarse: float = 1.0
 ) -> _Integral:
-    """The integral of each study; `x` and `n` have shape (m, k), `mu` and `tau` (m,)."""
+    """The integral of each study of data sets (m, k); `mu` and `tau` have shape (m,)."""
     mu, tau = mu[:, None], tau[:, None]
-    centre, mode = family.centre(x, n), _mode(family, x, n, mu, tau)
+    mode, sd = _mode(family, of, mu, tau)
+    off = mu - of.centre
 
     def log_integrand(z: FloatArray) -> FloatArray:
-        """At z of shape (m, k, ...)."""
-        off, scale, events, of, c = (
-            part.reshape(*part.shape, *[1] * (z.ndim - 2)) for part in (mu - centre, tau, x, n, centre)
-        )
-        return family.relative(off + scale * z, events, of, c) - 0.5 * z * z
+        """At z of shape (..., m, k)."""
+        return family.relative(off + tau * z, of.x, of.n, of.centre) - 0.5 * z * z
 
     top = log_integrand(mode)
-    # The logarithm bends down at least as fast as that of a normal density, so all that matters lies this near to
-    # the mode. Mostly far less is needed: each side is cut to the first of eight points that is negligible.
-    reach = np.full((*mode.shape, 2), np.sqrt(2.0 * _FALL))
-    sd = 1.0 / np.sqrt(1.0 + tau * tau * family.moments(mu + tau * mode, n)[1])
+    # The logarithm of the integrand is concave, so that it lies below its tangents: where one is negligible, wherever
+    # it touches, all beyond is so. Near the end of a bell that is the end itself. And it bends down at least as fast as
+    # that of a normal density.
+    end = mode + _SIDES * (_REACH * sd)
+    slope = tau * (of.x - family.moments(mu + tau * end, of.n)[0]) - end
+    end -= (log_integrand(end) - top + _FALL) / slope
+    reach = np.minimum(np.abs(end - mode), _REACH)
     spacing = coarse * np.minimum(_SPACING_SD * sd, _SPACING / tau)
-    # for a few studies more nodes cost less than to look how few are needed
-    n_looks = 20 if x.size * float((reach.sum(-1) / spacing).max()) > _FEW else 0
-    for _ in range(n_looks):
-        z = mode[..., None, None] + reach[..., None] * _SIDES * _EIGHTHS
-        n_alive = (log_integrand(z) > top[..., None, None] - _FALL).sum(-1)
-        share = np.minimum(n_alive + 1, 8) / 8
-        reach = reach * share
-        if float(share.min()) > 0.4:
-            break
-    width = reach.sum(-1)
+    width = reach[0] + reach[1]
     n_nodes = int(np.ceil((width / spacing).max())) + 1
-    if (
-        len(x) > 1 and x.size * n_nodes > 8 * _CHUNK
-    ):  # a few sets need many nodes: not all at once, and not for all
-        half = len(x) // 2
+    if len(mode) > 1 and mode.size * n_nodes > 8 * _CHUNK:
+        # a few sets need many nodes: not all at once, and not for all
+        half = len(mode) // 2
         parts = (
-            _integrate(family, x[part], n[part], mu[part, 0], tau[part, 0], coarse)
+            _integrate(family, of.rows(part), mu[part, 0], tau[part, 0], coarse)
             for part in (slice(half), slice(half, None))
         )
         return _Integral(*map(np.concatenate, zip(*parts, strict=True)))
     step = width / (n_nodes - 1)
-    z = (mode - reach[..., 0])[..., None] + step[..., None] * np.arange(n_nodes)
-    w = np.exp(log_integrand(z) - top[..., None])
-    total = w.sum(-1)
-    w /= total[..., None]
+    z = (mode - reach[0]) + step * np.arange(n_nodes)[:, None, None]
+    w = np.exp(log_integrand(z) - top)
+    total = w.sum(0)
+    w /= total
     moments = []
     for _ in range(4):
         w *= z
-        moments.append(w.sum(-1))
-    log = np.log(step * total) + top - 0.5 * np.log(2.0 * np.pi) + family.log_mass(centre, x, n)
+        moments.append(w.sum(0))
+    log = np.log(step * total) + (top - _LOG_ROOT_2PI) + of.log_mass
     return _Integral(log, *moments)
 
 
-def _surface(family: _Family, x: FloatArray, n: FloatArray, at: FloatArray, coarse: float = 1.0) -> Surface:
+def _surface(family: _Family, of: _Counts, at: FloatArray, coarse: float = 1.0) -> Surface:
     r"""Log-likelihood at rows of (mu, tau), tau of either sign, with derivatives.
 
     The derivative of the logarithm of an integral is the mean, over the integrand, of the derivative of its logarithm.
     Only the density of :math:`N(\mu, \tau^2)` contains the parameters, so moments of z are all that is needed.
     """
-    rows = max(1, _CHUNK // (x.shape[1] * 64))
+    rows = max(1, _CHUNK // (of.x.shape[1] * 64))
+    if len(at) <= rows:
+        return _part(family, of, at, coarse)
     parts = [
-        _part(family, x[i : i + rows], n[i : i + rows], at[i : i + rows], coarse)
-        for i in range(0, len(at), rows)
+        _part(family, of.rows(slice(i, i + rows)), at[i : i + rows], coarse) for i in range(0, len(at), rows)
     ]
-    return parts[0] if len(parts) == 1 else Surface(*map(np.concatenate, zip(*parts, strict=True)))
+    return Surface(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _part(family: _Family, x: FloatArray, n: FloatArray, at: FloatArray, coarse: float) -> Surface:
+def _part(family: _Family, of: _Counts, at: FloatArray, coarse: float) -> Surface:
     mu, tau = at[:, 0], np.maximum(np.abs(at[:, 1]), 1e-10)
-    z = _integrate(family, x, n, mu, tau, coarse)
+    z = _integrate(family, of, mu, tau, coarse)
     sign = np.where(at[:, 1] < 0, -1.0, 1.0)
-    gradient = np.stack([z.z1.sum(-1), sign * (z.z2 - 1.0).sum(-1)], axis=-1) / tau[:, None]
-    second = (z.z2 - z.z1**2 - 1.0).sum(-1)
-    cross = sign * (z.z3 - z.z1 * z.z2 - 2.0 * z.z1).sum(-1)
-    spread = (z.z4 - z.z2**2 - 3.0 * z.z2 + 1.0).sum(-1)
-    hessian = np.stack([second, cross, cross, spread], axis=-1).reshape(-1, 2, 2) / (tau * tau)[:, None, None]
-    return Surface(z.log.sum(-1), gradient, hessian)
+    terms = np.array(
+        [
+            z.log,
+            z.z1,
+            z.z2 - 1.0,
+            z.z2 - z.z1 * z.z1 - 1.0,
+            z.z3 - z.z1 * (z.z2 + 2.0),
+            z.z4 - z.z2 * (z.z2 + 3.0) + 1.0,
+        ]
+    )
+    height, slope, slope_tau, second, cross, spread = terms.sum(-1)
+    gradient, hessian = np.empty((len(at), 2)), np.empty((len(at), 2, 2))
+    gradient[:, 0], gradient[:, 1] = slope / tau, sign * slope_tau / tau
+    variance = tau * tau
+    hessian[:, 0, 0], hessian[:, 1, 1] = second / variance, spread / variance
+    hessian[:, 0, 1] = hessian[:, 1, 0] = sign * cross / variance
+    return Surface(height, gradient, hessian)
 
 
 def _flat(n_events: FloatArray, size: FloatArray) -> tuple[FloatArray, FloatArray, tuple[int, ...]]:
@@ -347,13 +375,15 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
     found = {name: np.full(len(x), np.nan) for name in ("mean", "se", "tau2", "height", "tau_se")}
     converged, n_iterations = np.zeros(len(x), dtype=np.bool_), 0
     if rows.size:
-        x, n = x[rows], n[rows]
+        of = _counts(chosen, x[rows], n[rows])
         top = climb(
-            lambda at, which: _surface(chosen, x[which], n[which], at),
-            _start(chosen, x, n),
+            lambda at, which: _surface(chosen, of.rows(which), at),
+            _start(chosen, of),
             np.arange(rows.size),
         )
-        inside = top.height > common.log_likelihood[rows] + _NO_GAIN
+        inside = (top.height > common.log_likelihood[rows] + _NO_GAIN) & (
+            top.parameters[:, 1] ** 2 * of.information.max(-1) > _NO_TAU2
+        )
         information = -top.hessian
         determinant = information[:, 0, 0] * information[:, 1, 1] - information[:, 0, 1] ** 2
         with np.errstate(invalid="ignore"):
@@ -371,16 +401,13 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
     return GlmmFit(mean, se, tau2, height, common_height, tau_se, converged.reshape(shape), n_iterations)
 
 
-def _start(family: _Family, x: FloatArray, n: FloatArray) -> FloatArray:
+def _start(family: _Family, of: _Counts) -> FloatArray:
     """Near the best (mu, tau) of a grid of tau, mu by one Newton step from a weighted mean, shape (m, 2)."""
-    m, g = len(x), _TAU_GRID.size
-    centre = family.centre(x, n)
-    information = family.moments(centre, n)[1]
-    tau = np.tile(_TAU_GRID, m)
-    which = np.repeat(np.arange(m), g)
-    w = information[which] / (1.0 + tau[:, None] ** 2 * information[which])
-    mu = (w * centre[which]).sum(-1) / w.sum(-1)
-    at = _surface(family, x[which], n[which], np.stack([mu, tau], axis=-1), _COARSE)
+    m, g = len(of.x), _TAU_GRID.size
+    tau, of = np.tile(_TAU_GRID, m), of.rows(np.repeat(np.arange(m), g))
+    w = of.information / (1.0 + tau[:, None] ** 2 * of.information)
+    mu = (w * of.centre).sum(-1) / w.sum(-1)
+    at = _surface(family, of, np.stack([mu, tau], axis=-1), _COARSE)
     slope, bend = at.gradient[:, 0], np.maximum(-at.hessian[:, 0, 0], 1e-300)
     step = np.clip(slope / bend, -2.0, 2.0)
     mu = mu + step
@@ -418,7 +445,7 @@ def log_likelihood(
     )
     chosen = _FAMILIES[family]
     common = chosen.log_mass(at[:, :1], x, n).sum(-1)
-    return np.where(at[:, 1] > 0, _surface(chosen, x, n, at).height, common).reshape(shape)
+    return np.where(at[:, 1] > 0, _surface(chosen, _counts(chosen, x, n), at).height, common).reshape(shape)
 
 
 def study_effects(
@@ -440,7 +467,8 @@ def study_effects(
     x, n, shape = _flat(n_events, size)
     mu = np.broadcast_to(mean, shape).reshape(-1)
     tau = np.sqrt(np.broadcast_to(tau2, shape)).reshape(-1)
-    z = _integrate(_FAMILIES[family], x, n, mu, np.maximum(tau, 1e-10))
+    chosen = _FAMILIES[family]
+    z = _integrate(chosen, _counts(chosen, x, n), mu, np.maximum(tau, 1e-10))
     full = np.broadcast_shapes(np.shape(n_events), np.shape(size))
     centre = mu[:, None] + tau[:, None] * z.z1
     return StudyEffects(centre.reshape(full), (tau[:, None] * np.sqrt(z.z2 - z.z1**2)).reshape(full))
@@ -500,6 +528,7 @@ def _profile(
     rows = np.flatnonzero(np.isfinite(fitted.log_likelihood.reshape(-1)))
     if rows.size:
         x, n, chosen = x[rows], n[rows], _FAMILIES[family]
+        of = _counts(chosen, x, n)
         mean, se, tau2, height, common = (part.reshape(-1)[rows] for part in fitted[:5])
         tau = np.sqrt(tau2)
 
@@ -512,7 +541,7 @@ def _profile(
             if fixed == 0:  # a further mean needs a larger tau; and Newton's method does not leave 0
                 start[:, 1] = np.maximum(np.abs(start[:, 1]), 0.1 + 0.3 * np.abs(position - mean[which]))
             top = climb(
-                lambda at, w: _surface(chosen, x[w], n[w], at),
+                lambda at, w: _surface(chosen, of.rows(w), at),
                 start,
                 which,
                 fixed=fixed,

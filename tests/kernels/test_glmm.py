@@ -225,7 +225,8 @@ def test_derivatives_are_those_of_finite_differences(family, mu, tau):
 
     def surface(mu, tau):
         at = np.array([[mu, tau]])
-        return glmm._surface(glmm._FAMILIES[family], x[None], n[None], at)
+        chosen = glmm._FAMILIES[family]
+        return glmm._surface(chosen, glmm._counts(chosen, x[None], n[None]), at)
 
     here, step = surface(mu, tau), 1e-5
     for i, (a, b) in enumerate([(step, 0.0), (0.0, step)]):
@@ -264,6 +265,20 @@ def test_profile_of_tau2_begins_at_zero_where_zero_is_not_improbable():
 
 
 # --- edges and properties --------------------------------------------------------------------------------------
+
+
+def test_less_spread_than_chance_is_no_spread_however_many_events():
+    # The slope of the likelihood at tau2 = 0 is negative. With events in the millions its rounding, 1e-8, looked like a
+    # gain, and the curvature at that tau of 1e-10 gave a standard error that was noise.
+    x = np.array([540888, 1228028, 1037763, 969358, 388194, 1751570, 601439, 671660, 1772175, 1818717], float)
+    x = np.concatenate([x, [619614, 618238, 421650, 512593]])
+    n = np.array([26911, 61134, 51681, 48224, 19324, 87149, 29876, 33405, 88217, 90558], float)
+    n = np.concatenate([n, [30837, 30763, 20968, 25515]])
+    mean = n * x.sum() / n.sum()
+    assert ((x - mean) ** 2 - mean).sum() < 0
+    found = glmm.fit(x, n, "poisson")
+    assert found.tau2 == 0
+    assert found.se == pytest.approx(1 / math.sqrt(x.sum()), rel=1e-12)
 
 
 def test_equal_studies_are_one_study():
