@@ -24,6 +24,7 @@ from netsynth.errors import (
     caution,
 )
 from netsynth.kernels import beta_binomial, glmm
+from netsynth.kernels.count_families import CountFamily
 from netsynth.kernels.count_intervals import garwood
 from netsynth.kernels.intervals import CiMethod, PredictionMethod
 from netsynth.kernels.pvalues import clopper_pearson
@@ -366,7 +367,7 @@ def _by_likelihood(
     names: tuple[str, ...],
 ) -> PooledCounts:
     k, is_beta = x.size, model == "beta_binomial"
-    family: glmm.CountFamily = "poisson" if model == "poisson_normal" else "binomial"
+    family: CountFamily = "poisson" if model == "poisson_normal" else "binomial"
     is_common = k == 1 or tau2_method == "CE"
     if tau2_method not in (None, "ML", "CE"):
         raise InvalidInputError(

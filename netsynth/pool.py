@@ -24,7 +24,6 @@ from netsynth.kernels.intervals import (
     CiMethod,
     MeanError,
     PredictionMethod,
-    combine,
     critical_value,
 )
 from netsynth.kernels.scales import MEASURES, EffectMeasure
@@ -152,15 +151,15 @@ def pool_effects(
         tau2, ci_method = np.zeros(()), "wald"
     else:
         tau2 = _tau2(method, estimator, y, variance)
-    mean = combine(y, variance, tau2, given)
     error = CI_METHODS[ci_method](y, variance, tau2, given)
-    share = mean.variance / (variance + tau2) if given is None else given / given.sum()
+    share = 1.0 / (variance + tau2) if given is None else given
+    share = share / share.sum()
 
     for array in (y, s, share):
         array.setflags(write=False)
     return PooledEffect(
         measure=measure,
-        estimate=float(mean.mean),
+        estimate=float(error.mean),
         se=float(error.se),
         df=float(error.df),
         tau2=float(tau2) if k > 1 else np.nan,

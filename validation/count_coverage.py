@@ -21,12 +21,13 @@ from scipy.special import expit
 
 from netsynth._parallel import map_chunks
 from netsynth.kernels import glmm
+from netsynth.kernels.count_families import CountFamily
 from netsynth.kernels.intervals import limits
 
 RESULTS = Path(__file__).parent / "results" / "count_coverage.csv"
 STUDIES = (3, 5, 10, 20)
 TAU = (0.2, 0.8)
-MEANS: tuple[tuple[glmm.CountFamily, float], ...] = (
+MEANS: tuple[tuple[CountFamily, float], ...] = (
     ("binomial", -3.0),
     ("binomial", -2.0),
     ("binomial", 0.0),
@@ -40,7 +41,7 @@ class Setting(NamedTuple):
 
     k: int
     tau: float
-    mean: tuple[glmm.CountFamily, float]
+    mean: tuple[CountFamily, float]
     n_replications: int
     seed: np.random.SeedSequence
 

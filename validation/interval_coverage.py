@@ -30,7 +30,6 @@ from netsynth.kernels.intervals import (
     CI_METHODS,
     PREDICTION_METHODS,
     bootstrap_prediction,
-    combine,
     limits,
 )
 from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Method
@@ -96,12 +95,10 @@ def simulate(setting: Setting) -> list[dict[str, object]]:
 
     for estimator in ESTIMATORS:
         found = np.asarray(TAU2_ESTIMATORS[estimator](y, variance).tau2)
-        mean = combine(y, variance, found).mean
         for method, error in CI_METHODS.items():
             if method == "KR" and estimator != "REML":
                 continue
-            se, df = error(y, variance, found)
-            lower, upper = limits(mean, se, df, 0.95)
+            lower, upper = limits(*error(y, variance, found), 0.95)
             keep("confidence", estimator, method, lower, upper, (lower <= 0) & (upper >= 0))
         for name, predict in PREDICTION_METHODS.items():
             if name == "bootstrap" or (name == "KR" and estimator != "REML"):

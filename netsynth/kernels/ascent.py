@@ -101,6 +101,8 @@ def climb(
             1.0,
         )
         step[up], gain[up] = _newton(Surface(*(part[better] for part in at)), fixed, limit[up])
+        if down.size == 0:
+            continue
         # so near the top that rounding hides the climb: nothing more is to be had
         stuck = shrink[down] < 1e-4
         converged[down[stuck]] = gain[down[stuck]] < 1e-6
@@ -112,8 +114,9 @@ def climb(
 
 def _newton(at: Surface, fixed: int | None, limit: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The step that climbs as if the surface were a quadratic hill, and twice what it then gains."""
-    gradient, hill = at.gradient.copy(), -at.hessian
+    gradient, hill = at.gradient, -at.hessian
     if fixed is not None:
+        gradient = gradient.copy()
         gradient[:, fixed] = 0.0
         hill[:, fixed, :], hill[:, :, fixed], hill[:, fixed, fixed] = 0.0, 0.0, 1.0
     curvature, axes = np.linalg.eigh(hill)

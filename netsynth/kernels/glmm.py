@@ -21,15 +21,14 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.special import betaln, chdtri, expit, gammaln, kl_div, logit
+from scipy.special import chdtri, expit, kl_div
 
 from netsynth._typing import BoolArray, FloatArray, IntArray
 from netsynth.kernels.ascent import Surface, climb, first_crossing
+from netsynth.kernels.count_families import FAMILIES, CountFamily, Family
 from netsynth.kernels.intervals import Limits, critical_value
 
 #: Fall of the logarithm of an integrand beyond which it is left out: e^-40 is below rounding.
@@ -44,8 +43,7 @@ _SPACING_SD: Final = 0.5
 _COARSE: Final = 4.0  # times that spacing where a start is looked for
 #: Where a start is looked for.
 _TAU_GRID: Final = np.geomspace(0.03125, 8.0, 11)
-_MOST: Final = 600.0  # a logarithm of a rate that is as good as infinite
-_SIDES: Final = np.array([-1.0, 1.0])[:, None, None]
+_MIDDLE_AND_SIDES: Final = np.array([0.0, -1.0, 1.0])[:, None, None]
 #: A standard deviation of log odds that is as good as infinite: the limit of tau is called so beyond it.
 _MOST_TAU: Final = 50.0
 _CHUNK: Final = 1 << 19  # numbers in one temporary array
@@ -54,74 +52,6 @@ _NO_GAIN: Final = 1e-9
 #: Times the least variance of a study: a tau2 that raises no log-likelihood by as much as its rounding, which for
 #: counts in the millions exceeds the former.
 _NO_TAU2: Final = 1e-6
-
-CountFamily = Literal["binomial", "poisson"]
-
-
-class _Family(NamedTuple):
-    """What the two distributions of counts do differently; `d` is the distance of theta from `centre`."""
-
-    #: theta near the study's own estimate, finite for any count
-    centre: Callable[[FloatArray, FloatArray], FloatArray]
-    #: mean count at theta, and its derivative
-    moments: Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
-    #: log-likelihood at centre + d less that at the centre
-    relative: Callable[[FloatArray, FloatArray, FloatArray, FloatArray], FloatArray]
-    #: log-likelihood at theta, constants included
-    log_mass: Callable[[FloatArray, FloatArray, FloatArray], FloatArray]
-    #: theta of all studies together
-    common: Callable[[FloatArray, FloatArray], FloatArray]
-
-
-def _binomial_moments(theta: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
-    p = expit(theta)
-    return n * p, n * p * expit(-theta)
-
-
-def _binomial_relative(d: FloatArray, x: FloatArray, n: FloatArray, centre: FloatArray) -> FloatArray:
-    # x d - n ln(q + p e^d) without cancellation however large n and d
-    size = np.abs(d)
-    share = np.where(d > 0, expit(-centre), expit(centre))
-    return np.asarray(np.where(d > 0, x - n, x) * d - n * np.log1p(share * np.expm1(-size)))
-
-
-def _binomial_log_mass(theta: FloatArray, x: FloatArray, n: FloatArray) -> FloatArray:
-    log_choose = -betaln(x + 1.0, n - x + 1.0) - np.log1p(n)
-    return np.asarray(log_choose - x * np.logaddexp(0.0, -theta) - (n - x) * np.logaddexp(0.0, theta))
-
-
-def _poisson_moments(theta: FloatArray, time: FloatArray) -> tuple[FloatArray, FloatArray]:
-    mean = time * np.exp(np.minimum(theta, _MOST))
-    return mean, mean
-
-
-def _poisson_relative(d: FloatArray, x: FloatArray, time: FloatArray, centre: FloatArray) -> FloatArray:
-    return np.asarray(x * d - time * np.exp(centre) * np.expm1(np.minimum(d, _MOST)))
-
-
-def _poisson_log_mass(theta: FloatArray, x: FloatArray, time: FloatArray) -> FloatArray:
-    log_time = np.log(np.where(time > 0, time, 1.0))
-    return np.asarray(x * (theta + log_time) - time * np.exp(theta) - gammaln(x + 1.0))
-
-
-_FAMILIES: Final[Mapping[CountFamily, _Family]] = MappingProxyType(
-    {
-        "binomial": _Family(
-            lambda x, n: np.asarray(logit((x + 0.5) / (n + 1.0))),
-            _binomial_moments,
-            _binomial_relative,
-            _binomial_log_mass,
-            lambda x, n: np.asarray(logit(x.sum(-1) / n.sum(-1))),
-        ),
-        "poisson": _Family(
-            lambda x, time: np.log((x + 0.5) / np.where(time > 0, time, 1.0)),
-            _poisson_moments,
-            _poisson_relative,
-            _poisson_log_mass,
-            lambda x, time: np.log(x.sum(-1) / time.sum(-1)),
-        ),
-    }
-)
 
 
 class GlmmFit(NamedTuple):
@@ -187,12 +117,12 @@ class _Counts(NamedTuple):
         return _Counts(*(part[which] for part in self))
 
 
-def _counts(family: _Family, x: FloatArray, n: FloatArray) -> _Counts:
+def _counts(family: Family, x: FloatArray, n: FloatArray) -> _Counts:
     centre = family.centre(x, n)
     return _Counts(x, n, centre, family.moments(centre, n)[1], family.log_mass(centre, x, n))
 
 
-def _mode(family: _Family, of: _Counts, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _mode(family: Family, of: _Counts, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Mode of each integrand in z and its standard deviation there, nearly: they only say where to put the nodes.
 
     Newton's method between 0 and its first step, which enclose the mode.
@@ -216,7 +146,7 @@ def _mode(family: _Family, of: _Counts, mu: FloatArray, tau: FloatArray) -> tupl
 
 
 def _integrate(
-    family: _Family, of: _Counts, mu: FloatArray, tau: FloatArray, coarse: float = 1.0
+    family: Family, of: _Counts, mu: FloatArray, tau: FloatArray, coarse: float = 1.0
 ) -> _Integral:
     """The integral of each study of data sets (m, k); `mu` and `tau` have shape (m,)."""
     mu, tau = mu[:, None], tau[:, None]
@@ -227,13 +157,14 @@ def _integrate(
         """At z of shape (..., m, k)."""
         return family.relative(off + tau * z, of.x, of.n, of.centre) - 0.5 * z * z
 
-    top = log_integrand(mode)
     # The logarithm of the integrand is concave, so that it lies below its tangents: where one is negligible, wherever
     # it touches, all beyond is so. Near the end of a bell that is the end itself. And it bends down at least as fast as
     # that of a normal density.
-    end = mode + _SIDES * (_REACH * sd)
+    touch = mode + _MIDDLE_AND_SIDES * (_REACH * sd)
+    height = log_integrand(touch)
+    top, end = height[0], touch[1:]
     slope = tau * (of.x - family.moments(mu + tau * end, of.n)[0]) - end
-    end -= (log_integrand(end) - top + _FALL) / slope
+    end = end - (height[1:] - top + _FALL) / slope
     reach = np.minimum(np.abs(end - mode), _REACH)
     spacing = coarse * np.minimum(_SPACING_SD * sd, _SPACING / tau)
     width = reach[0] + reach[1]
@@ -259,7 +190,7 @@ def _integrate(
     return _Integral(log, *moments)
 
 
-def _surface(family: _Family, of: _Counts, at: FloatArray, coarse: float = 1.0) -> Surface:
+def _surface(family: Family, of: _Counts, at: FloatArray, coarse: float = 1.0) -> Surface:
     r"""Log-likelihood at rows of (mu, tau), tau of either sign, with derivatives.
 
     The derivative of the logarithm of an integral is the mean, over the integrand, of the derivative of its logarithm.
@@ -274,7 +205,7 @@ def _surface(family: _Family, of: _Counts, at: FloatArray, coarse: float = 1.0) 
     return Surface(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _part(family: _Family, of: _Counts, at: FloatArray, coarse: float) -> Surface:
+def _part(family: Family, of: _Counts, at: FloatArray, coarse: float) -> Surface:
     mu, tau = at[:, 0], np.maximum(np.abs(at[:, 1]), 1e-10)
     z = _integrate(family, of, mu, tau, coarse)
     sign = np.where(at[:, 1] < 0, -1.0, 1.0)
@@ -330,7 +261,7 @@ def common_fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> C
         Arrays of shape (...), on the logit or log scale.
     """
     x, n, shape = _flat(n_events, size)
-    chosen = _FAMILIES[family]
+    chosen = FAMILIES[family]
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = chosen.common(x, n)
         se = 1.0 / np.sqrt(chosen.moments(mean[:, None], n)[1].sum(-1))
@@ -370,7 +301,7 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
         Arrays of shape (...), on the logit or log scale; nan, and not converged, where `has_maximum` is false.
     """
     x, n, shape = _flat(n_events, size)
-    chosen, common = _FAMILIES[family], common_fit(x, n, family)
+    chosen, common = FAMILIES[family], common_fit(x, n, family)
     rows = np.flatnonzero(has_maximum(x, n, family))
     found = {name: np.full(len(x), np.nan) for name in ("mean", "se", "tau2", "height", "tau_se")}
     converged, n_iterations = np.zeros(len(x), dtype=np.bool_), 0
@@ -401,7 +332,7 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
     return GlmmFit(mean, se, tau2, height, common_height, tau_se, converged.reshape(shape), n_iterations)
 
 
-def _start(family: _Family, of: _Counts) -> FloatArray:
+def _start(family: Family, of: _Counts) -> FloatArray:
     """Near the best (mu, tau) of a grid of tau, mu by one Newton step from a weighted mean, shape (m, 2)."""
     m, g = len(of.x), _TAU_GRID.size
     tau, of = np.tile(_TAU_GRID, m), of.rows(np.repeat(np.arange(m), g))
@@ -443,7 +374,7 @@ def log_likelihood(
     at = np.stack(
         [np.broadcast_to(mean, shape).ravel(), np.sqrt(np.broadcast_to(tau2, shape)).ravel()], axis=-1
     )
-    chosen = _FAMILIES[family]
+    chosen = FAMILIES[family]
     common = chosen.log_mass(at[:, :1], x, n).sum(-1)
     return np.where(at[:, 1] > 0, _surface(chosen, _counts(chosen, x, n), at).height, common).reshape(shape)
 
@@ -467,7 +398,7 @@ def study_effects(
     x, n, shape = _flat(n_events, size)
     mu = np.broadcast_to(mean, shape).reshape(-1)
     tau = np.sqrt(np.broadcast_to(tau2, shape)).reshape(-1)
-    chosen = _FAMILIES[family]
+    chosen = FAMILIES[family]
     z = _integrate(chosen, _counts(chosen, x, n), mu, np.maximum(tau, 1e-10))
     full = np.broadcast_shapes(np.shape(n_events), np.shape(size))
     centre = mu[:, None] + tau[:, None] * z.z1
@@ -527,7 +458,7 @@ def _profile(
     ends = np.full((2, len(x)), np.nan)
     rows = np.flatnonzero(np.isfinite(fitted.log_likelihood.reshape(-1)))
     if rows.size:
-        x, n, chosen = x[rows], n[rows], _FAMILIES[family]
+        x, n, chosen = x[rows], n[rows], FAMILIES[family]
         of = _counts(chosen, x, n)
         mean, se, tau2, height, common = (part.reshape(-1)[rows] for part in fitted[:5])
         tau = np.sqrt(tau2)

@@ -58,10 +58,10 @@ def weighted_mean(estimate: FloatArray, variance: FloatArray) -> Mean:
         Arrays of shape (...).
     """
     w = 1.0 / variance
-    total = w.sum(-1)
-    mean = (w * estimate).sum(-1) / total
+    total = np.add.reduce(w, -1)
+    mean = np.add.reduce(w * estimate, -1) / total
     # what rounding took, so that identical effects have exactly that mean
-    correction = (w * (estimate - mean[..., None])).sum(-1) / total
+    correction = np.add.reduce(w * (estimate - mean[..., None]), -1) / total
     return Mean(mean + correction, 1.0 / total)
 
 

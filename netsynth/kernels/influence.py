@@ -183,7 +183,7 @@ def shrunken(
        https://doi.org/10.3102/10769986010002075
     """
     between = np.asarray(tau2)[..., None]
-    centre = weighted_mean(estimate, variance + between).mean[..., None]
+    found = error(estimate, variance, np.asarray(tau2))
+    centre, spread = found.mean[..., None], found.se[..., None] ** 2
     own = between / (variance + between)
-    spread = error(estimate, variance, np.asarray(tau2)).se[..., None] ** 2
     return Shrunken(centre + own * (estimate - centre), np.sqrt(own * variance + (1.0 - own) ** 2 * spread))

@@ -36,8 +36,9 @@ class Limits(NamedTuple):
 
 
 class MeanError(NamedTuple):
-    """Standard error of the mean and the degrees of freedom of its t distribution, infinite for normal."""
+    """The mean, its standard error, and the degrees of freedom of its t distribution, infinite for normal."""
 
+    mean: FloatArray
     se: FloatArray
     df: FloatArray
 
@@ -123,18 +124,19 @@ def wald(
     estimate: FloatArray, variance: FloatArray, tau2: FloatArray, weight: FloatArray | None = None, /
 ) -> MeanError:
     r"""Normal with :math:`\mathrm{se} = (\sum w_i)^{-1/2}`, :math:`w_i = 1 / (v_i + \tau^2)`; see `combine`."""
-    mean = combine(estimate, variance, tau2, weight)
-    return MeanError(np.sqrt(mean.variance), np.full(mean.mean.shape, np.inf))
+    mean, spread = combine(estimate, variance, tau2, weight)
+    return MeanError(mean, np.sqrt(spread), np.full(mean.shape, np.inf))
 
 
 def student(
     estimate: FloatArray, variance: FloatArray, tau2: FloatArray, weight: FloatArray | None = None, /
 ) -> MeanError:
     """The standard error of `wald` with t on k - 1 degrees of freedom."""
-    return MeanError(wald(estimate, variance, tau2, weight).se, _df(variance, 1))
+    mean, spread = combine(estimate, variance, tau2, weight)
+    return MeanError(mean, np.sqrt(spread), _df(variance, 1))
 
 
-def _spread(estimate: FloatArray, variance: FloatArray, tau2: FloatArray) -> FloatArray:
+def _scale(estimate: FloatArray, variance: FloatArray, tau2: FloatArray) -> FloatArray:
     """Knapp and Hartung's q: the generalised Q over its k - 1 degrees of freedom; nan when k = 1."""
     df = _df(variance, 1)
     q = q_statistic(estimate, variance + np.asarray(tau2)[..., None])
@@ -155,9 +157,9 @@ def knapp_hartung(
     .. [1] Knapp G, Hartung J (2003). Improved tests for a random effects meta-regression with a single
        covariate. Stat Med 22:2693-2710. https://doi.org/10.1002/sim.1482
     """
-    spread = _spread(estimate, variance, tau2)
-    scale = np.sqrt(np.where(spread > 0, spread, np.nan))
-    return MeanError(wald(estimate, variance, tau2, weight).se * scale, _df(variance, 1))
+    mean, spread = combine(estimate, variance, tau2, weight)
+    scale = _scale(estimate, variance, tau2)
+    return MeanError(mean, np.sqrt(spread * np.where(scale > 0, scale, np.nan)), _df(variance, 1))
 
 
 def modified_knapp_hartung(
@@ -171,8 +173,9 @@ def modified_knapp_hartung(
        for random-effects meta-analysis with few studies. BMC Med Res Methodol 15:99.
        https://doi.org/10.1186/s12874-015-0091-1
     """
-    scale = np.sqrt(np.maximum(_spread(estimate, variance, tau2), 1.0))
-    return MeanError(wald(estimate, variance, tau2, weight).se * scale, _df(variance, 1))
+    mean, spread = combine(estimate, variance, tau2, weight)
+    scale = np.maximum(_scale(estimate, variance, tau2), 1.0)
+    return MeanError(mean, np.sqrt(spread * scale), _df(variance, 1))
 
 
 def kenward_roger(
@@ -207,7 +210,8 @@ def kenward_roger(
     centre = square / first
     scatter = (w * (w - centre[..., None]) ** 2).sum(-1) / first
     larger = (1.0 + 2.0 * scatter / information) / first
-    return MeanError(np.sqrt(sets.unit * larger), 2.0 * information / (larger * square) ** 2)
+    mean = combine(estimate, variance, tau2).mean
+    return MeanError(mean, np.sqrt(sets.unit * larger), 2.0 * information / (larger * square) ** 2)
 
 
 CiMethod = Literal["wald", "t", "HK", "mHK", "KR"]
@@ -253,10 +257,8 @@ def predict(
     Limits
         Arrays of shape (...).
     """
-    found = error(estimate, variance, tau2, weight)
-    df = found.df if spent is None else _df(variance, spent)
-    mean = combine(estimate, variance, tau2, weight).mean
-    return limits(mean, np.sqrt(tau2 + found.se**2), df, level)
+    mean, se, df = error(estimate, variance, tau2, weight)
+    return limits(mean, np.sqrt(tau2 + se**2), df if spent is None else _df(variance, spent), level)
 
 
 def bootstrap_prediction(
@@ -317,10 +319,9 @@ def bootstrap_prediction(
 def _predictive_draws(y: FloatArray, v: FloatArray, rng: np.random.Generator, n_draws: int) -> FloatArray:
     tau2 = confident_tau2(y, v, rng.random(n_draws))
     k, y, v = y.size, np.broadcast_to(y, (n_draws, y.size)), np.broadcast_to(v, (n_draws, v.size))
-    error = knapp_hartung(y, v, tau2)
-    mean = combine(y, v, tau2).mean
+    mean, se, _ = knapp_hartung(y, v, tau2)
     z, t = rng.standard_normal(n_draws), rng.standard_t(k - 1, n_draws)
-    return np.asarray(mean + z * np.sqrt(tau2) - t * error.se)
+    return np.asarray(mean + z * np.sqrt(tau2) - t * se)
 
 
 def confident_tau2(y: FloatArray, v: FloatArray, probability: FloatArray) -> FloatArray:

@@ -106,7 +106,7 @@ def fit_sets(
     alone, known = k == 1, np.where(k == 1, 0.0, tau2)
     found, normal = error(estimate, variance, known), wald(estimate, variance, known)
     return SetFit(
-        weighted_mean(estimate, variance + known[..., None]).mean,
+        found.mean,
         np.where(alone, normal.se, found.se),
         np.where(alone, np.inf, found.df),
         tau2,

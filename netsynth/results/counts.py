@@ -13,6 +13,7 @@ from netsynth import _format, _validate
 from netsynth._typing import FloatArray, Interval
 from netsynth.errors import InvalidInputError
 from netsynth.kernels import beta_binomial, glmm, heterogeneity, intervals
+from netsynth.kernels.count_families import CountFamily
 from netsynth.kernels.count_intervals import PROPORTION_INTERVALS, ProportionInterval, garwood
 from netsynth.kernels.intervals import CiMethod, Limits, PredictionMethod
 from netsynth.kernels.scales import MEASURES
@@ -315,7 +316,7 @@ class PooledCounts(PooledEffect):
         return tuple(f"{x:.0f}/{_format.shortest(n, 1)}" for x, n in zip(self.n_events, sizes, strict=True))
 
     @property
-    def _family(self) -> glmm.CountFamily:
+    def _family(self) -> CountFamily:
         return "poisson" if self.is_rate else "binomial"
 
     @property

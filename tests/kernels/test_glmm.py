@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm, poisson
 
 from netsynth.kernels import glmm
+from netsynth.kernels.count_families import FAMILIES
 from netsynth.kernels.heterogeneity import h2_from_tau2, i2_from_h2
 from netsynth.kernels.scales import proportion_effect
 
@@ -225,7 +226,7 @@ def test_derivatives_are_those_of_finite_differences(family, mu, tau):
 
     def surface(mu, tau):
         at = np.array([[mu, tau]])
-        chosen = glmm._FAMILIES[family]
+        chosen = FAMILIES[family]
         return glmm._surface(chosen, glmm._counts(chosen, x[None], n[None]), at)
 
     here, step = surface(mu, tau), 1e-5
