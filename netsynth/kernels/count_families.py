@@ -40,10 +40,13 @@ def _binomial_moments(theta: FloatArray, n: FloatArray) -> tuple[FloatArray, Flo
 
 
 def _binomial_relative(d: FloatArray, x: FloatArray, n: FloatArray, centre: FloatArray) -> FloatArray:
-    # x d - n ln(q + p e^d) without cancellation however large n and d
-    up = d > 0
-    share = np.where(up, expit(-centre), expit(centre))
-    return np.asarray(np.where(up, x - n, x) * d - n * np.log1p(share * np.expm1(-np.abs(d))))
+    # x d - n ln(q + p e^d), events and others exchanged where p > q: 1 + p expm1(d) then loses no digits however large
+    # n and d, as p is at most a half, and nothing overflows
+    turned = centre > 0
+    e = np.where(turned, -1.0, 1.0) * d
+    finite = np.minimum(e, _MOST)
+    logarithm = np.log1p(expit(-np.abs(centre)) * np.expm1(finite)) + (e - finite)
+    return np.asarray(np.where(turned, n - x, x) * e - n * logarithm)
 
 
 def _binomial_log_mass(theta: FloatArray, x: FloatArray, n: FloatArray) -> FloatArray:

@@ -123,25 +123,36 @@ def _counts(family: Family, x: FloatArray, n: FloatArray) -> _Counts:
 
 
 def _mode(family: Family, of: _Counts, mu: FloatArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mode of each integrand in z and its standard deviation there, nearly: they only say where to put the nodes.
-
-    Newton's method between 0 and its first step, which enclose the mode.
-    """
+    """Mode of each integrand in z and its standard deviation there, nearly: they only say where to put the nodes."""
     variance = tau * tau
-    first = tau * (of.x - family.moments(mu, of.n)[0])
-    low, high = np.minimum(first, 0.0), np.maximum(first, 0.0)
-    z = tau * (of.centre - mu) / (variance + 1.0 / np.maximum(of.information, 1e-300))
-    z = np.minimum(np.maximum(z, low), high)
-    for _ in range(60):
+
+    def newton(z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, bool]:
         mean, slope = family.moments(mu + tau * z, of.n)
         sd = 1.0 / np.sqrt(1.0 + variance * slope)
         score = tau * (of.x - mean) - z
-        step = score * sd * sd
-        if float(np.abs(step / sd).max()) < _NEAR:
+        step = score * sd
+        return score, sd, step * sd, float(np.abs(step).max()) < _NEAR
+
+    z = tau * (of.centre - mu) / (variance + 1.0 / np.maximum(of.information, 1e-300))
+    for _ in range(3):
+        _, sd, step, near = newton(z)
+        if near:
+            return z, sd
+        z = z + step
+    # where that does not do: between 0 and the first step from it, which enclose the mode, halving what does so
+    # where Newton's step leads out of it or is no shorter than half the step before
+    first = tau * (of.x - family.moments(mu, of.n)[0])
+    low, high = np.minimum(first, 0.0), np.maximum(first, 0.0)
+    z, moved = np.minimum(np.maximum(z, low), high), high - low
+    for _ in range(200):
+        score, sd, step, near = newton(z)
+        if near:
             break
         low, high = np.where(score > 0, z, low), np.where(score > 0, high, z)
         new = z + step
-        z = np.where((new >= low) & (new <= high), new, 0.5 * (low + high))
+        good = (new >= low) & (new <= high) & (np.abs(step) <= 0.5 * moved)
+        new = np.where(good, new, 0.5 * (low + high))
+        z, moved = new, np.abs(new - z)
     return z, sd
 
 
@@ -262,10 +273,8 @@ def common_fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> C
     """
     x, n, shape = _flat(n_events, size)
     chosen = FAMILIES[family]
+    mean, se, height = _common(chosen, x, n)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = chosen.common(x, n)
-        se = 1.0 / np.sqrt(chosen.moments(mean[:, None], n)[1].sum(-1))
-        height = chosen.log_mass(mean[:, None], x, n).sum(-1)
         inside = (x > 0) & (x < n) if family == "binomial" else x > 0
         y = np.where(inside, chosen.common(x[..., None], n[..., None]), 0.0)
         w = np.where(inside, chosen.moments(y, n)[1], 0.0)
@@ -274,6 +283,14 @@ def common_fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> C
         wald = (w * (y - centre[:, None]) ** 2).sum(-1)
     fits = (mean, se, height, lr, np.where(inside.any(-1), wald, np.nan))
     return CommonFit(*(part.reshape(shape) for part in fits))
+
+
+def _common(family: Family, x: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The estimate, standard error and log-likelihood of `common_fit`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = family.common(x, n)
+        se = 1.0 / np.sqrt(family.moments(mean[:, None], n)[1].sum(-1))
+        return mean, se, family.log_mass(mean[:, None], x, n).sum(-1)
 
 
 def _relative_to_own(x: FloatArray, n: FloatArray, theta: FloatArray, family: CountFamily) -> FloatArray:
@@ -301,7 +318,8 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
         Arrays of shape (...), on the logit or log scale; nan, and not converged, where `has_maximum` is false.
     """
     x, n, shape = _flat(n_events, size)
-    chosen, common = FAMILIES[family], common_fit(x, n, family)
+    chosen = FAMILIES[family]
+    common_mean, common_se, common_height = _common(chosen, x, n)
     rows = np.flatnonzero(has_maximum(x, n, family))
     found = {name: np.full(len(x), np.nan) for name in ("mean", "se", "tau2", "height", "tau_se")}
     converged, n_iterations = np.zeros(len(x), dtype=np.bool_), 0
@@ -312,7 +330,7 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
             _start(chosen, of),
             np.arange(rows.size),
         )
-        inside = (top.height > common.log_likelihood[rows] + _NO_GAIN) & (
+        inside = (top.height > common_height[rows] + _NO_GAIN) & (
             top.parameters[:, 1] ** 2 * of.information.max(-1) > _NO_TAU2
         )
         information = -top.hessian
@@ -320,16 +338,16 @@ def fit(n_events: FloatArray, size: FloatArray, family: CountFamily) -> GlmmFit:
         with np.errstate(invalid="ignore"):
             se = np.sqrt(information[:, 1, 1] / determinant)
             tau_se = np.sqrt(information[:, 0, 0] / determinant)
-        found["mean"][rows] = np.where(inside, top.parameters[:, 0], common.mean[rows])
-        found["se"][rows] = np.where(inside, se, common.se[rows])
+        found["mean"][rows] = np.where(inside, top.parameters[:, 0], common_mean[rows])
+        found["se"][rows] = np.where(inside, se, common_se[rows])
         found["tau2"][rows] = np.where(inside, top.parameters[:, 1] ** 2, 0.0)
-        found["height"][rows] = np.where(inside, top.height, common.log_likelihood[rows])
+        found["height"][rows] = np.where(inside, top.height, common_height[rows])
         found["tau_se"][rows] = np.where(inside, tau_se, np.nan)
         converged[rows] = top.converged | ~inside
         n_iterations = top.n_iterations
     mean, se, tau2, height, tau_se = (part.reshape(shape) for part in found.values())
-    common_height = common.log_likelihood.reshape(shape)
-    return GlmmFit(mean, se, tau2, height, common_height, tau_se, converged.reshape(shape), n_iterations)
+    arrived = converged.reshape(shape)
+    return GlmmFit(mean, se, tau2, height, common_height.reshape(shape), tau_se, arrived, n_iterations)
 
 
 def _start(family: Family, of: _Counts) -> FloatArray:
@@ -346,17 +364,13 @@ def _start(family: Family, of: _Counts) -> FloatArray:
     # and its neighbours, by which the climb has half as far to go
     height = (at.height + step * (slope - 0.5 * bend * step)).reshape(m, g)
     sets, best = np.arange(m), height.argmax(-1)
-    middle = np.clip(best, 1, g - 2)
-    low, top, high = (height[sets, middle + side] for side in (-1, 0, 1))
-    sharp = low - 2.0 * top + high
-    shift = np.where(
-        (sharp < 0) & (best == middle), 0.5 * (low - high) / np.where(sharp < 0, sharp, -1.0), 0.0
-    )
-    shift = np.clip(shift, -1.0, 1.0)
-    ratio = _TAU_GRID[1] / _TAU_GRID[0]
-    beside, mean = np.clip(best + np.sign(shift).astype(np.int64), 0, g - 1), mu.reshape(m, g)
+    best = np.clip(best, 1, g - 2)
+    low, top, high = (height[sets, best + side] for side in (-1, 0, 1))
+    shift = 0.5 * (low - high) / np.minimum(low - 2.0 * top + high, -1e-12)
+    shift = np.minimum(np.maximum(shift, -1.0), 1.0)
+    beside, mean = best + np.sign(shift).astype(np.int64), mu.reshape(m, g)
     mean_there = mean[sets, best] + np.abs(shift) * (mean[sets, beside] - mean[sets, best])
-    return np.stack([mean_there, _TAU_GRID[best] * ratio**shift], axis=-1)
+    return np.stack([mean_there, _TAU_GRID[best] * (_TAU_GRID[1] / _TAU_GRID[0]) ** shift], axis=-1)
 
 
 def log_likelihood(

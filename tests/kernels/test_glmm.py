@@ -176,6 +176,43 @@ def test_large_studies_keep_their_digits():
     assert got == pytest.approx(largest + rest, abs=2e-4)
 
 
+def height_by_points(events, n, mu, tau2):
+    """Log-likelihood of one binomial study by 200,000 points, drawn together around all that matters."""
+
+    def log_integrand(theta):
+        # without the cancellation that a million patients would make of x theta - n ln(1 + e^theta)
+        mass = events * theta - n * np.logaddexp(0, theta)
+        other = (events - n) * theta - n * np.logaddexp(0, -theta)
+        return np.where(theta < 0, mass, other) - (theta - mu) ** 2 / (2 * tau2)
+
+    low, high = -60.0, 60.0
+    for _ in range(8):
+        theta, step = np.linspace(low, high, 200_001, retstep=True)
+        value = log_integrand(theta)
+        near = np.flatnonzero(value > value.max() - 60)
+        low, high = theta[max(near[0] - 2, 0)], theta[min(near[-1] + 2, theta.size - 1)]
+    total = math.log(np.exp(value - value.max()).sum() * step) + value.max()
+    choose = math.lgamma(n + 1) - math.lgamma(events + 1) - math.lgamma(n - events + 1)
+    return total - 0.5 * math.log(2 * math.pi * tau2) + choose
+
+
+@pytest.mark.parametrize(
+    ("events", "n", "mu", "tau2"),
+    [
+        (0, 54_962_456, -2.87, 1.1e-4),  # no event, where the others would have had three million
+        (0, 43_722_841, -0.03, 1.0e-6),
+        (2_931, 2_931, -6.0, 0.02),
+        (482, 482, 26.6, 0.045),
+        (126, 252, 26.6, 0.045),  # Newton's step for the mode swings from one side of it to the other
+        (0, 715, 26.6, 0.045),
+        (1_002, 1_002_572, -2.7, 0.0018),
+    ],
+)
+def test_far_from_the_counts_no_digits_are_lost(events, n, mu, tau2):
+    got = glmm.log_likelihood(*arrays(([events], [n])), "binomial", np.array(mu), np.array(tau2))
+    assert got == pytest.approx(height_by_points(events, n, mu, tau2), rel=1e-11, abs=1e-12)
+
+
 @pytest.mark.parametrize(("counts", "family"), [(CONTROLS, "binomial"), (BLOODSTREAM, "poisson")])
 def test_the_top_is_where_nelder_mead_ends(counts, family):
     x, n = (part[:4] for part in counts)
