@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,14 +26,22 @@ def _refuse(
         raise InvalidInputError(f"{place} must be {allowed}; got {values[i]:g} at position {i}.")
 
 
+def unmasked(values: Any) -> Any:
+    """The same values; of a masked array with None, which is nan as a number, for what is masked.
+
+    numpy would read what lies under the mask.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+    return values
+
+
 def array_1d(values: npt.ArrayLike, name: str, *, where: str = "") -> FloatArray:
     """One-dimensional float array, read-only, possibly with nan."""
     try:
         if np.iscomplexobj(values):
             raise TypeError
-        if isinstance(values, np.ma.MaskedArray):  # what is masked is missing, though numpy would read it
-            values = np.ma.filled(values.astype(np.float64), np.nan)
-        array = np.array(values, dtype=np.float64)
+        array = np.array(unmasked(values), dtype=np.float64)
     except (TypeError, ValueError):
         raise InvalidInputError(f"{_place(where, name)} must be numbers; got {values!r:.80}.") from None
     if array.ndim != 1:

@@ -235,7 +235,7 @@ def pool_multivariate(
 def _numbers(values: npt.ArrayLike, name: str, shape: tuple[int | None, ...], meaning: str) -> FloatArray:
     """An array of a shape whose None may be any length, or an error that says what the axes mean."""
     try:
-        array = np.array(values, dtype=np.float64)
+        array = np.array(_validate.unmasked(values), dtype=np.float64)
     except (TypeError, ValueError):
         raise InvalidInputError(f"{name} must be numbers, {meaning}; got {values!r:.80}.") from None
     fits = array.ndim == len(shape) and all(

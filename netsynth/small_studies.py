@@ -419,7 +419,7 @@ def _counts(
     if given is None:
         raise InvalidInputError(f"method {method!r} with its predictor needs {what}, of shape {shape}.")
     try:
-        values = np.array(given, dtype=np.float64)
+        values = np.array(_validate.unmasked(given), dtype=np.float64)
     except (TypeError, ValueError):
         raise InvalidInputError(f"{what} must be whole numbers; got {given!r:.80}.") from None
     if values.shape not in [(pooled.k,), (pooled.k, 2)][n_arms - 1 :]:

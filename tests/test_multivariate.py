@@ -249,6 +249,15 @@ def test_what_is_missing_is_what_has_no_end_of_variance(method):
     assert first.n_estimates == 61
 
 
+def test_what_is_masked_is_missing():
+    y, covariance = gliomas()
+    missing = y.copy()
+    missing[3, 2] = np.nan
+    first = quiet(missing, covariance=covariance)
+    second = quiet(np.ma.array(y, mask=np.isnan(missing)), covariance=covariance)
+    np.testing.assert_array_equal(second.coefficient, first.coefficient)
+
+
 def test_a_study_apart_from_its_order():
     shuffled = [3, 0, 4, 2, 1]
     first = quiet(BERKEY_Y, **BERKEY)

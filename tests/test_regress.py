@@ -714,6 +714,14 @@ HOLE = [*LATITUDE[:3], None, *LATITUDE[4:]]
             "Trial 4: moderator 'year' is missing. Give a value or leave the study out.",
         ),
         (
+            {"moderators": {"year": np.ma.array(LATITUDE, mask=np.arange(13) == 3)}},
+            "Trial 4: moderator 'year' is missing. Give a value or leave the study out.",
+        ),
+        (
+            {"moderators": np.ma.array(np.column_stack([LATITUDE, BCG_Y]), mask=np.eye(13, 2, k=-3))},
+            "Trial 4: moderator 'x1' is missing. Give a value or leave the study out.",
+        ),
+        (
             {"moderators": {"year": [*LATITUDE[:3], inf, *LATITUDE[4:]]}},
             "Trial 4: moderator 'year' must be finite; got inf.",
         ),

@@ -277,6 +277,12 @@ def test_frames_and_dicts_hold_every_number(pooled, method):
     assert found.k == 11
 
 
+def test_a_masked_count_is_missing(pooled):
+    masked = np.ma.array(N_TOTAL, mask=np.arange(N_TOTAL.size).reshape(N_TOTAL.shape) == 0)
+    with pytest.raises(InvalidInputError, match="n_total must be a whole number of at least 1; got nan"):
+        assess_asymmetry(pooled, method="macaskill", n_total=masked)
+
+
 def test_counts_of_arms_are_added_up_where_studies_are_enough(pooled):
     by_arm = assess_asymmetry(pooled, method="peters", n_events=N_EVENTS, n_total=N_TOTAL)
     by_study = assess_asymmetry(

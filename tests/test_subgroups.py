@@ -322,6 +322,10 @@ def test_a_narrow_interval_is_said_with_the_subgroup():
             {"group": [*GROUP[:6], None]},
             "Study 7: moderator 'group' is missing. Give a value or leave the study out.",
         ),
+        (
+            {"group": np.ma.array(GROUP, mask=np.arange(7) == 6)},
+            "Study 7: moderator 'group' is missing. Give a value or leave the study out.",
+        ),
         ({"group": ["all"] * 7}, "All studies are in subgroup 'all'; there is nothing to compare."),
         ({"group": [3] * 7}, "All studies are in subgroup '3'; there is nothing to compare."),
         (

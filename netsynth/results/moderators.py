@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from netsynth import _format
+from netsynth import _format, _validate
 from netsynth._compat import INTERCEPT
 from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
@@ -163,7 +163,7 @@ def columns_by_name(given: object, names: Sequence[str] = ()) -> dict[str, Any]:
     if listed is not None:
         return {str(name): frame[name] for name in listed}
     try:
-        array = np.asarray(frame)
+        array = np.asarray(_validate.unmasked(frame))
     except ValueError:  # rows of different length
         array = np.zeros((0, 0, 0))
     if array.ndim not in (1, 2):
@@ -189,7 +189,7 @@ def _one_row_for_all(columns: dict[str, Any]) -> dict[str, Any]:
 def _checked(
     name: str, column: Any, place: Sequence[str], known: tuple[str, ...] | None
 ) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    values = np.asarray(column, dtype=object)
+    values = np.asarray(_validate.unmasked(column), dtype=object)
     if values.ndim != 1:
         raise InvalidInputError(f"Moderator {name!r} must have one dimension; got shape {values.shape}.")
 
