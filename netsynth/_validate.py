@@ -32,7 +32,9 @@ def unmasked(values: Any) -> Any:
     numpy would read what lies under the mask.
     """
     if isinstance(values, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+        plain = values.data.astype(object)
+        plain[np.ma.getmaskarray(values)] = None
+        return plain
     return values
 
 

@@ -24,6 +24,9 @@ from netsynth.kernels.tau2 import tau2_at_q
 #: Doublings of the upper end of a bracket, and halvings of the bracket on the scale of ln(1 + tau2).
 _DOUBLINGS: Final = 200
 _HALVINGS: Final = 60
+#: By how much a probability may miss its target, and the ends of a bracket be apart, when a limit is found.
+_MISSED: Final = 1e-14
+_APART: Final = 1e-14
 #: Points of the grid on which a profile is looked at for the outermost crossings.
 _PROFILE_POINTS: Final = 160
 
@@ -167,19 +170,33 @@ def _at_tails(below: Callable[[FloatArray], FloatArray], sets: Standard, level: 
 def _crossing(
     falling: Callable[[FloatArray], FloatArray], target: FloatArray | float, shape: tuple[int, ...]
 ) -> FloatArray:
-    """Where a falling function of tau2 reaches a target, 0 where it starts below; bisection in ln(1 + tau2)."""
-    high = np.full(shape, 1.0)
+    """Where a falling function of tau2 reaches a target, 0 where it starts below; false position in ln(1 + tau2)."""
+    at_zero = falling(np.zeros(shape)) - target
+    low, high, over = np.zeros(shape), np.ones(shape), at_zero
     for _ in range(_DOUBLINGS):
-        above = falling(np.expm1(high)) > target
-        if not above.any():
+        under = falling(np.expm1(high)) - target
+        if not (under > 0).any():
             break
-        high = np.where(above, high + 1.0, high)
-    low = np.zeros(shape)
-    for _ in range(_HALVINGS):
+        low, over = np.where(under > 0, high, low), np.where(under > 0, under, over)
+        high = np.where(under > 0, high + 1.0, high)
+    side = np.zeros(shape)
+    for iteration in range(1, _HALVINGS + 1):
+        # an end that stays where it is counts half the next time; each third step halves what is left for certain
         middle = 0.5 * (low + high)
-        above = falling(np.expm1(middle)) > target
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    return np.where(falling(np.zeros(shape)) > target, np.expm1(0.5 * (low + high)), 0.0)
+        if iteration % 3:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                point = low + over / (over - under) * (high - low)
+            middle = np.where((point > low) & (point < high), point, middle)
+        now = falling(np.expm1(middle)) - target
+        above = now > 0
+        under = np.where(above & (side > 0), 0.5 * under, under)
+        over = np.where(~above & (side < 0), 0.5 * over, over)
+        low, over = np.where(above, middle, low), np.where(above, now, over)
+        high, under = np.where(above, high, middle), np.where(above, under, now)
+        side = np.where(above, 1.0, -1.0)
+        if np.all((np.abs(now) <= _MISSED) | (high - low <= _APART * high) | (at_zero <= 0)):
+            break
+    return np.where(at_zero > 0, np.expm1(middle), 0.0)
 
 
 def _profile(

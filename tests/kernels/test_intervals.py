@@ -282,6 +282,13 @@ def test_tau2_is_drawn_from_the_law_of_q():
     assert confident_tau2(y, v, np.array([1.0])) == 0  # no tau2 makes so large a Q certain
 
 
+def test_confident_tau2_of_hundreds_of_equal_studies_is_a_chi_squared_quantile():
+    y, v, p = np.random.default_rng(3).normal(0, 0.5, 200), np.full(200, 0.1), np.array([0.025, 0.5, 0.975])
+    q = ((y - y.mean()) ** 2 / v).sum()
+    expected = 0.1 * (q / stats.chi2(199).ppf(p) - 1)
+    np.testing.assert_allclose(confident_tau2(y, v, p), expected, rtol=2e-3)
+
+
 def test_a_batch_is_a_loop():
     rng = np.random.default_rng(7)
     v = rng.uniform(0.01, 1, (30, 8))

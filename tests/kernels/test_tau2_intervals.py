@@ -184,6 +184,12 @@ def test_generalised_q_of_equal_sampling_variances_is_the_q_profile(study):
     assert generalised_q(y, v, 0.9) == pytest.approx(q_profile(y, v, 0.9), rel=1e-7, abs=1e-9)
 
 
+@pytest.mark.parametrize("k", [60, 150, 400])
+def test_so_it_is_of_hundreds_of_studies(k):
+    y, v = np.random.default_rng(k).normal(0, 0.5, k), np.full(k, 0.1)
+    assert generalised_q(y, v, 0.95) == pytest.approx(q_profile(y, v, 0.95), rel=1e-8)
+
+
 @pytest.mark.parametrize("method", TAU2_INTERVALS)
 def test_it_covers_as_it_says(method):
     # 400 sets of 12 studies: a coverage of 0.9 has a standard error of 0.015
