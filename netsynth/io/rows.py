@@ -229,6 +229,7 @@ class TableRows:
             if value.qualifier != "=" or sign == "not reached":
                 found = f"{sign!r} beside {shown(self.name(column))}"
                 self.complain(sign_column, found, "one qualifier, in this column or in the cell")
+                return value
             return ReportedNumber(value.text, value.unit, sign if value.text else "not reached")
         return value
 

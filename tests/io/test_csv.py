@@ -602,6 +602,16 @@ ODD = [
 ]
 
 
+def test_digits_beside_not_reached_are_refused_with_their_place():
+    row = {"study_id": "a", "endpoint": "OS", "factor": "grade", "p_operator": "NR", "p_value": "0"}
+    with pytest.raises(ReadError) as error:
+        read_review({"studies": [{"study_id": "a"}], "prognostic": [row]})
+    found = [problem for problem in error.value.problems if problem.column == "p_operator"]
+    assert [(problem.file, problem.row, problem.found) for problem in found] == [
+        ("prognostic", 1, "'not reached' beside '0'")
+    ]
+
+
 @pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
 @pytest.mark.parametrize("table", TABLES)
 @settings(max_examples=30)
