@@ -608,7 +608,7 @@ def test_digits_beside_not_reached_are_refused_with_their_place():
         read_review({"studies": [{"study_id": "a"}], "prognostic": [row]})
     found = [problem for problem in error.value.problems if problem.column == "p_operator"]
     assert [(problem.file, problem.row, problem.found) for problem in found] == [
-        ("prognostic", 1, "'not reached' beside '0'")
+        ("prognostic", 2, "'not reached' beside '0'")
     ]
 
 
