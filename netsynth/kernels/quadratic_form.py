@@ -95,11 +95,19 @@ def _by_line(weight: FloatArray) -> FloatArray:
         if not short.any():
             break
         end = np.where(short, 1.25 * end, end)
-    n = int(np.ceil((end / step).max()))
+    n_nodes = np.ceil(end / step)
+    found = np.empty(len(weight))
+    for size in np.unique(np.ceil(np.log2(n_nodes))):  # few rows need many nodes: not for all
+        those = np.flatnonzero(np.ceil(np.log2(n_nodes)) == size)
+        found[those] = _along_line(weight[those], saddle[those], step[those], int(n_nodes[those].max()))
+    return found
+
+
+def _along_line(weight: FloatArray, saddle: FloatArray, step: FloatArray, n_nodes: int) -> FloatArray:
     block = max(1, _CHUNK // weight.size)
     total = np.zeros(len(weight))
-    for first in range(0, n, block):
-        t = step[:, None] * (np.arange(first, min(first + block, n)) + 0.5)
+    for first in range(0, n_nodes, block):
+        t = step[:, None] * (np.arange(first, min(first + block, n_nodes)) + 0.5)
         s = saddle[:, None] + 1j * t
         logarithm = s - 0.5 * np.log(1.0 + 2.0 * weight[:, None, :] * s[..., None]).sum(-1)
         total += (np.exp(logarithm) / s).real.sum(-1)
