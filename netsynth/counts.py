@@ -149,7 +149,7 @@ def pool_proportions(
       in words: two thirds of the true effects are estimated to lie in 36.7–60.8%
     """
     x, n, names = _counts(n_events, n_total, "n_total", study)
-    for name, events, total in zip(names, x, n, strict=True):
+    for name, events, total in zip(names, x.tolist(), n.tolist(), strict=True):
         _validate.count(total, "n_total", where=name, minimum=1)
         if events > total:
             raise InvalidInputError(
@@ -278,7 +278,7 @@ def _counts(
     x, n = _validate.array_1d(n_events, "n_events"), _validate.array_1d(size, name)
     _validate.same_length(x, "n_events", n, name)
     names = _validate.labels(study, x.size)
-    for label, events in zip(names, x, strict=True):
+    for label, events in zip(names, x.tolist(), strict=True):
         _validate.count(events, "n_events", where=label)
     return x, n, names
 
