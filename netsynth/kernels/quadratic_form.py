@@ -104,6 +104,7 @@ def _by_line(weight: FloatArray) -> FloatArray:
 
 
 def _along_line(weight: FloatArray, saddle: FloatArray, step: FloatArray, n_nodes: int) -> FloatArray:
+    """The trapezoidal rule of `_by_line`, the nodes in blocks that fit into memory."""
     block = max(1, _CHUNK // weight.size)
     total = np.zeros(len(weight))
     for first in range(0, n_nodes, block):

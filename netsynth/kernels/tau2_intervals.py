@@ -25,7 +25,7 @@ from netsynth.kernels.tau2 import tau2_at_q
 _DOUBLINGS: Final = 200
 _HALVINGS: Final = 60
 #: By how much a probability may miss its target, and the ends of a bracket be apart, when a limit is found.
-_MISSED: Final = 1e-14
+_MISSED: Final = 1e-12
 _APART: Final = 1e-14
 #: Points of the grid on which a profile is looked at for the outermost crossings.
 _PROFILE_POINTS: Final = 160
@@ -179,7 +179,7 @@ def _crossing(
             break
         low, over = np.where(under > 0, high, low), np.where(under > 0, under, over)
         high = np.where(under > 0, high + 1.0, high)
-    side = np.zeros(shape)
+    side, done, root = np.zeros(shape), at_zero <= 0, np.zeros(shape)
     for iteration in range(1, _HALVINGS + 1):
         # an end that stays where it is counts half the next time; each third step halves what is left for certain
         middle = 0.5 * (low + high)
@@ -194,9 +194,11 @@ def _crossing(
         low, over = np.where(above, middle, low), np.where(above, now, over)
         high, under = np.where(above, high, middle), np.where(above, under, now)
         side = np.where(above, 1.0, -1.0)
-        if np.all((np.abs(now) <= _MISSED) | (high - low <= _APART * high) | (at_zero <= 0)):
+        arrived = ~done & ((np.abs(now) <= _MISSED) | (high - low <= _APART * high))
+        root, done = np.where(arrived, middle, root), done | arrived
+        if done.all():
             break
-    return np.where(at_zero > 0, np.expm1(middle), 0.0)
+    return np.expm1(np.where(done, root, 0.5 * (low + high)))
 
 
 def _profile(

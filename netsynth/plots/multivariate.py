@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,7 +13,7 @@ from netsynth import _format, _validate
 from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
 from netsynth.kernels.scales import MEASURES, EffectMeasure
-from netsynth.plots import _style
+from netsynth.plots import _forest, _style
 from netsynth.plots._key import Key, Sample
 from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column, Look
 from netsynth.results.multivariate import MultivariateEffect
@@ -135,17 +135,10 @@ def outcomes_plot(
             foot=foot,
             least=(LEAST_PLOT, (bottom + ABOVE) * LEAST_ROW),
         )
-        ax.set_ylim(bottom, -ABOVE)
-        ax.set_xscale("log" if measure.is_ratio else "linear")
-        ax.set_xlim(*limits)
-        ax.set_yticks([])
-        _style.frame(ax)
-        _style.set_ticks(ax, _ticks(measure.is_ratio, limits), _style.tick_text, plot_width)
-        _style.axis_label(ax, axis_label)
+        _forest.frame(ax, measure, (bottom, -ABOVE), limits, plot_width, axis_label)
         for i in range(1, p, 2):
             _style.stripe(ax, width_left, width_right, i)
-        if limits[0] < factor * measure.null < limits[1]:
-            ax.plot([factor * measure.null] * 2, [-0.75, bottom], color=_style.INK, lw=0.7, zorder=1)
+        _forest.null_line(ax, factor * measure.null, bottom, limits)
         for i in range(p):
             _bar(ax, pi[:, i], float(i), limits)
             _diamond(ax, float(centre[i]), ci[:, i], float(i), limits)
@@ -238,7 +231,7 @@ def pair_plot(
         ax.set_xlim(*limits[0])
         ax.set_ylim(*limits[1])
         _style.frame(ax, y_axis=True)
-        _style.set_ticks(ax, _ticks(measure.is_ratio, limits[0]), _style.tick_text, width)
+        _style.set_ticks(ax, _forest.ticks(measure.is_ratio, limits[0]), _style.tick_text, width)
         _y_axis(ax, y_ticks, y_lines)
         _style.axis_label(ax, x_lines)
         for j, line in enumerate((ax.axvline, ax.axhline)):
@@ -411,22 +404,10 @@ def _span_of(parts: Sequence[FloatArray], measure: EffectMeasure) -> tuple[float
     return (math.exp(low), math.exp(high)) if is_ratio else (low, high)
 
 
-def _ticks(is_ratio: bool, limits: tuple[float, float]) -> Iterable[Sequence[float]]:
-    low, high = limits
-    if not is_ratio or high / low < 4:
-        yield from _style.even_ticks(low, high)
-    if is_ratio:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-        for digits, step in (((1, 2, 5), 1), ((1, 3), 1), *(((1,), step) for step in (1, 2, 3, 5, 10, 20))):
-            start = step * math.ceil(first / step)  # so that 1 is always among the ticks
-            ticks = [d * 10.0**e for e in range(start - step, last + 1, step) for d in digits]
-            yield [tick for tick in ticks if low <= tick <= high]
-
-
 def _plain_ticks(is_ratio: bool, limits: tuple[float, float]) -> Sequence[float]:
     """Ticks of an axis that has room for seven lines of text."""
     chosen: Sequence[float] = ()
-    for chosen in _ticks(is_ratio, limits):
+    for chosen in _forest.ticks(is_ratio, limits):
         if len(chosen) <= 7:
             break
     return chosen

@@ -184,6 +184,17 @@ def test_generalised_q_of_equal_sampling_variances_is_the_q_profile(study):
     assert generalised_q(y, v, 0.9) == pytest.approx(q_profile(y, v, 0.9), rel=1e-7, abs=1e-9)
 
 
+@pytest.mark.parametrize("method", ["BT", "GENQ"])
+def test_many_sets_at_once_have_the_limits_they_have_alone(method):
+    # Searches of different length: a limit that is found must stay while the others are looked for.
+    rng = np.random.default_rng(12)
+    v = 10 ** rng.uniform(-3, 1, (40, 7))
+    y = rng.standard_normal((40, 7)) * np.sqrt(v + rng.choice([0.0, 0.1, 100.0], (40, 1)))
+    together = TAU2_INTERVALS[method](y, v, 0.95)
+    alone = np.array([TAU2_INTERVALS[method](*pair, 0.95) for pair in zip(y, v, strict=True)])
+    np.testing.assert_allclose(np.transpose(together), alone, rtol=1e-7, atol=1e-12)
+
+
 @pytest.mark.parametrize("k", [60, 150, 400])
 def test_so_it_is_of_hundreds_of_studies(k):
     y, v = np.random.default_rng(k).normal(0, 0.5, k), np.full(k, 0.1)
