@@ -470,7 +470,7 @@ def test_the_result_is_frozen_and_its_arrays_are_read_only(curve):
     arrays = [
         getattr(curve, name) for name in curve.__slots__ if isinstance(getattr(curve, name), np.ndarray)
     ]
-    assert len(arrays) == 10
+    assert len(arrays) == 11
     assert not any(array.flags.writeable for array in (*arrays, *curve.envelope))
 
 
@@ -573,8 +573,16 @@ def test_html_is_a_table(curve):
             {"median_months": ReportedNumber("21")},
             "21 has no unit in the paper, so it cannot be converted.",
         ),
-        ({"method": "spline"}, "method must be one of pchip, piecewise_exponential; got 'spline'."),
-        ({"tail": "weibull"}, "tail must be one of exponential; got 'weibull'."),
+        (
+            {"method": "spline"},
+            "method must be one of pchip, piecewise_exponential, exponential, weibull, lognormal, loglogistic, gamma, "
+            "generalized_gamma, gompertz, royston_parmar, average, blend; got 'spline'.",
+        ),
+        (
+            {"tail": "pchip"},
+            "tail must be one of exponential, weibull, lognormal, loglogistic, gamma, generalized_gamma, "
+            "gompertz, royston_parmar, average; got 'pchip'.",
+        ),
         (
             {"survival": [0.8, 0.7, 0.7], "tail": "exponential"},
             "x: an exponential tail needs a fall of survival in the last interval; it stays at 70% up to 120 months, "
