@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netsynth._typing import FloatArray
+from netsynth._typing import FloatArray, IntArray
 from netsynth.errors import InvalidInputError
 
 INTERCEPT = "intercept"
@@ -121,3 +121,32 @@ def _complaints(formula: str) -> Iterator[None]:
     except (FormulaicError, DataMismatchWarning) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise InvalidInputError(f"The formula {formula!r} cannot be evaluated: {reason}.") from None
+
+
+def kaplan_meier_fitter(time: FloatArray, event: IntArray, *, label: str) -> Any:
+    """A fitted `lifelines.KaplanMeierFitter`."""
+    from lifelines import KaplanMeierFitter
+
+    return KaplanMeierFitter(label=label).fit(time, event)
+
+
+def weibull_fitter(time: FloatArray, event: IntArray, *, label: str) -> Any:
+    """A fitted `lifelines.WeibullFitter`."""
+    from lifelines import WeibullFitter
+
+    return WeibullFitter(label=label).fit(time, event)
+
+
+def cox_fitter(time: FloatArray, event: IntArray, other_time: FloatArray, other_event: IntArray) -> Any:
+    """A fitted `lifelines.CoxPHFitter` of two groups; its one covariate, `group`, is 1 for the first."""
+    import pandas as pd
+    from lifelines import CoxPHFitter
+
+    frame = pd.DataFrame(
+        {
+            "time": np.concatenate([time, other_time]),
+            "event": np.concatenate([event, other_event]),
+            "group": np.repeat([1.0, 0.0], [time.size, other_time.size]),
+        }
+    )
+    return CoxPHFitter().fit(frame, duration_col="time", event_col="event")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from netsynth import _format, _validate
 from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
-from netsynth.plots import _style
+from netsynth.plots import _curves, _style
+from netsynth.plots._curves import AT_RISK, COLOURS, FEW, LEADER, MEDIAN
 from netsynth.plots._key import Key, Sample
 from netsynth.plots._style import LINE, Look
 from netsynth.results.curve import SurvivalCurve
@@ -25,24 +26,12 @@ __all__ = ["curve_plot"]
 WIDTH: Final = 3.0  # inches the plot itself gets when the figure is ours
 HEIGHT: Final = 2.3
 LEAST: Final = (1.2, 1.0)  # inches below which given axes are too small
-FEW: Final = 6  # up to so many curves have their names beside them
 YEARS_FROM: Final = 36.0  # months from which the axis counts years
 TAIL: Final = 1.25  # how far a tail is drawn, in spans of the reported times
 AXIS: Final = 0.22 + LINE  # inches under the plot for the ticks and the label
 PERCENT: Final = 0.52  # inches left of the plot for its percentages and their label
-LEADER: Final = 0.45  # inches between a plot and the names of the curves
-AT_RISK: Final = "At risk"
 
-COLOURS: Final = (
-    _style.BLUE,
-    _style.VERMILION,
-    _style.GREEN,
-    _style.PURPLE,
-    _style.ORANGE,
-    _style.SKY,
-)
-MARKS: Final = ("o", "s", "^", "D", "v", "P")
-MEDIAN: Final[Look] = {"color": _style.GREY, "lw": 0.8, "ls": (0, (4, 2))}
+BAND: Final[Look] = {"alpha": 0.35, "lw": 0, "solid_capstyle": "butt"}
 POOLED: Final[Look] = {"ls": "", "marker": "D", "ms": 5, "color": _style.INK, "mec": "none"}
 POOLED_CI: Final[Look] = {"color": _style.INK, "lw": 1.8, "solid_capstyle": "butt"}
 POOLED_PI: Final[Look] = {"color": _style.INK, "lw": 0.8, "solid_capstyle": "butt"}
@@ -99,9 +88,10 @@ def curve_plot(
 
     Notes
     -----
-    A curve ends at its last reported percentage; only a named tail is drawn further, dashed. Confidence
-    intervals are drawn where they were printed or follow from numbers at risk, not where a standard error is
-    imputed. Numbers at risk for which there is no room beside an earlier one are left out.
+    A curve ends at its last reported percentage; only a named tail is drawn further, dashed, and for one curve
+    with its confidence limits as a band. Confidence intervals are drawn where they were printed or follow from
+    numbers at risk or the follow-up, not where a standard error is imputed. Numbers at risk for which there is
+    no room beside an earlier one are left out.
 
     Examples
     --------
@@ -156,6 +146,8 @@ def curve_plot(
             if shaded:
                 _bounds(ax, curve, colours[i], span.stop, max(0.03, min(0.18, 0.8 / len(shown))))
             _curve(ax, curve, colours[i], span.stop, thin=not is_few)
+            if is_one and _has_band(curve):
+                _band(ax, curve, colours[i], span.stop, level)
             if is_few:
                 _points(ax, curve, i, level if is_one else None)
         if is_one:
@@ -168,7 +160,9 @@ def curve_plot(
             y = (len(title) - i - 0.5) * LINE + 0.05
             _style.write(ax, -width_left, y, line, place=_style.inches(ax, (0.0, 1.0)), weight="bold")
         if at_risk:
-            _numbers_at_risk(ax, at_risk, risk_names, width_left, width)
+            _curves.write_numbers_at_risk(
+                ax, zip(risk_names, map(_counts, at_risk), strict=True), width_left, AXIS + 0.1, width
+            )
         key.draw(ax, -width_left, -AXIS - risk_foot - 0.1)
     return ax
 
@@ -216,14 +210,18 @@ def _samples(
         has_ci = np.isfinite(_known_interval(curves[0], level)).any()
         bar: Look = {"ls": "", "marker": "|", "ms": 8, "mew": 0.9, "color": color}
         interval = f", {100 * level:g}% CI" if has_ci else ""
-        found.append(Sample(f"reported{interval}", (bar, _mark(0)) if has_ci else (_mark(0),)))
+        found.append(Sample(f"reported{interval}", (bar, _curves.mark(0)) if has_ci else (_curves.mark(0),)))
     elif few:
-        found.append(Sample("reported", ({**_mark(0), "color": color},)))
+        found.append(Sample("reported", ({**_curves.mark(0), "color": color},)))
     if shaded:
         area: Look = {"color": color, "alpha": 0.18, "lw": 7, "solid_capstyle": "butt"}
         found.append(Sample("what the report alone allows", (area,)))
     if any(curve.tail is not None for curve in curves):
         found.append(Sample("extrapolated", ({"color": color, "lw": 1.2, "ls": (0, (2, 1.2))},)))
+    if is_one and _has_band(curves[0]):
+        found.append(
+            Sample(f"{100 * level:g}% CI of the extrapolation", ({**BAND, "color": color, "lw": 7},))
+        )
     if is_one and curves[0].median <= stop:
         found.append(Sample(f"median {_format.shortest(curves[0].median, 1)} months", (MEDIAN,)))
     if landmarks:
@@ -237,10 +235,7 @@ def _samples(
 
 
 def _axes(ax: Axes, span: _Span, y_label: str, width: float) -> None:
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-
     ax.set_xlim(0.0, span.stop)
-    ax.set_ylim(0.0, 100.0)
     _style.frame(ax, y_axis=True)
     unit = 12.0 if span.in_years else 1.0
     steps = (1, 2, 5, 10, 20, 50) if span.in_years else (1, 2, 3, 6, 12, 24)
@@ -254,11 +249,7 @@ def _axes(ax: Axes, span: _Span, y_label: str, width: float) -> None:
         width,
     )
     _style.axis_label(ax, ["Years" if span.in_years else "Months"])
-    ax.yaxis.set_major_locator(FixedLocator([0, 25, 50, 75, 100]))
-    ax.yaxis.set_major_formatter(FixedFormatter(["0", "25", "50", "75", "100"]))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_ylabel(y_label, fontsize=_style.FONT_SIZE, color=_style.INK, labelpad=2.5, fontfamily=_style.FONT)
-    ax.yaxis.label.set_parse_math(False)
+    _curves.percent_axis(ax, y_label)
 
 
 def _curve(ax: Axes, curve: SurvivalCurve, color: str, stop: float, *, thin: bool) -> None:
@@ -269,6 +260,18 @@ def _curve(ax: Axes, curve: SurvivalCurve, color: str, stop: float, *, thin: boo
     if curve.tail is not None:
         times = np.linspace(last, min(stop, TAIL * last), 51)
         ax.plot(times, 100 * curve.survival(times), ls=(0, (2, 1.2)), **style)
+
+
+def _has_band(curve: SurvivalCurve) -> bool:
+    """Whether there is a tail whose limits rest on nothing imputed."""
+    return curve.tail is not None and curve.has_size and not curve.imputation()
+
+
+def _band(ax: Axes, curve: SurvivalCurve, color: str, stop: float, level: float) -> None:
+    last = curve.last_months
+    times = np.linspace(last, min(stop, TAIL * last), 51)
+    lower, upper = curve.confidence_interval(level, time_months=times)
+    ax.fill_between(times, 100 * lower, 100 * upper, color=color, alpha=BAND["alpha"], linewidth=0, zorder=2)
 
 
 def _bounds(ax: Axes, curve: SurvivalCurve, color: str, stop: float, alpha: float) -> None:
@@ -307,7 +310,7 @@ def _points(ax: Axes, curve: SurvivalCurve, i: int, level: float | None) -> None
             if math.isnan(low):
                 continue
             ax.plot([at, at], [low, high], color=COLOURS[i], lw=0.9, clip_on=False, zorder=4)
-    ax.plot(time, survival, clip_on=False, zorder=5, **_mark(i))
+    ax.plot(time, survival, clip_on=False, zorder=5, **_curves.mark(i))
 
 
 def _median(ax: Axes, curve: SurvivalCurve) -> None:
@@ -327,75 +330,15 @@ def _pooled(ax: Axes, months: float, effect: PooledEffect, level: float) -> None
 
 
 def _names(ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], height: float) -> None:
-    """Each name at the height where its curve ends, moved apart where they would touch, with a thin leader."""
     last = [
         min(curve.last_months * (1.0 if curve.tail is None else TAIL), ax.get_xlim()[1]) for curve in curves
     ]
     ends = [100 * curve.survival(months) for curve, months in zip(curves, last, strict=True)]
-    at = _apart(0.01 * height * np.array(ends), LINE, height)
-    place = _style.inches(ax, (1.0, 0.0))
-    leader: dict[str, Any] = {
-        "arrowstyle": "-",
-        "color": _style.GREY,
-        "linewidth": 0.4,
-        "shrinkA": 0,
-        "shrinkB": 4,
-    }
-    for i, name in enumerate(names):
-        ax.annotate(
-            "",
-            (last[i], ends[i]),
-            (LEADER - 0.14, at[i]),
-            textcoords=place,
-            arrowprops=leader,
-            annotation_clip=False,
-        )
-        ax.plot([LEADER - 0.09], [at[i]], transform=place, clip_on=False, **_mark(i))
-        _style.write(ax, LEADER, at[i], name, place=place)
+    _curves.write_names(ax, names, last, ends, height)
 
 
-def _mark(i: int) -> Look:
-    """The mark of the reported percentages of one of a few curves."""
-    look: Look = {"ls": "", "marker": MARKS[i], "ms": 4.5, "color": COLOURS[i], "mec": "white", "mew": 0.5}
-    return look
-
-
-def _apart(wanted: FloatArray, least: float, top: float) -> FloatArray:
-    """Places in [0, top] that are at least so far apart and otherwise near where they are wanted."""
-    order = np.argsort(wanted, kind="stable")
-    steps = least * np.arange(wanted.size)
-    free = wanted[order] - steps  # the distances beyond the least ones must not fall: isotonic regression
-    blocks: list[tuple[float, int]] = []
-    for value in free.tolist():
-        blocks.append((value, 1))
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (a, n_a), (b, n_b) = blocks[-2:]
-            blocks[-2:] = [((a * n_a + b * n_b) / (n_a + n_b), n_a + n_b)]
-    level = np.concatenate([np.full(n, value) for value, n in blocks])
-    placed = np.empty_like(wanted)
-    placed[order] = np.clip(level, 0.0, top - steps[-1]) + steps
-    return placed
-
-
-def _numbers_at_risk(
-    ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], left: float, width: float
-) -> None:
-    from matplotlib.transforms import blended_transform_factory
-
-    place, row = _style.inches(ax), -AXIS - 0.1 - 0.5 * LINE
-    under = blended_transform_factory(ax.transData, place)
-    if names != [AT_RISK]:
-        _style.write(ax, -left, row, AT_RISK, place=place, weight="bold", size=_style.SMALL)
-        row -= LINE
-    for curve, name in zip(curves, names, strict=True):
-        _style.write(ax, -left, row, name, place=place, size=_style.SMALL)
-        counts = [(0.0, math.nan if curve.n_total is None else float(curve.n_total))]
-        counts += zip(curve.landmark_months.tolist(), curve.n_at_risk.tolist(), strict=True)
-        taken = -math.inf
-        for months, count in counts:
-            text = f"{count:.0f}"
-            at, half = width * months / ax.get_xlim()[1], 0.5 * _style.text_width([text], size=_style.SMALL)
-            if math.isfinite(count) and at - half > taken + 0.05:
-                _style.write(ax, months, row, text, place=under, align="center", size=_style.SMALL)
-                taken = at + half
-        row -= LINE
+def _counts(curve: SurvivalCurve) -> list[tuple[float, str]]:
+    """Numbers at risk that were printed, with their times."""
+    counts = [] if curve.n_total is None else [(0.0, str(curve.n_total))]
+    printed = zip(curve.landmark_months.tolist(), curve.n_at_risk.tolist(), strict=True)
+    return counts + [(months, f"{count:.0f}") for months, count in printed if math.isfinite(count)]

@@ -7,7 +7,7 @@ import pytest
 
 from netsynth.errors import InvalidInputError
 from netsynth.plots import curve_plot
-from netsynth.plots.curve import _apart
+from netsynth.plots._curves import apart
 from netsynth.pool import pool_effects
 from netsynth.reconstruct import reconstruct_survival
 
@@ -110,6 +110,21 @@ def test_nothing_is_drawn_after_the_last_figure_unless_a_tail_is_named():
     (solid,) = [line for line in lines(ax) if line.get_xdata()[-1] == 120]
     assert solid.get_linestyle() == "-"
     assert "extrapolated" in texts(ax)
+
+
+def test_a_tail_of_one_curve_has_its_limits_as_a_band():
+    made = curve(tail="weibull", n_at_risk=[75, 52, 18], n_total=100)
+    (band,) = list(curve_plot(made, bounds=False, level=0.9).collections)
+    corners = band.get_paths()[0].vertices
+    lower, upper = made.confidence_interval(0.9, time_months=[120.0, 150.0])
+    for month, low, high in ((120, lower[0], upper[0]), (150, lower[1], upper[1])):
+        there = corners[corners[:, 0] == month, 1]
+        assert [there.min(), there.max()] == pytest.approx([100 * low, 100 * high])
+    assert "90% CI of the extrapolation" in texts(curve_plot(made, level=0.9))
+    imputed = curve_plot(curve(tail="weibull", n_total=100, n_at_risk=None), bounds=False)
+    assert not imputed.collections
+    two = curve_plot([made, made])
+    assert not two.collections
 
 
 @pytest.mark.parametrize(
@@ -233,10 +248,10 @@ def test_names_keep_apart_and_near_where_they_are_wanted():
     rng = np.random.default_rng(1)
     for n in (1, 2, 6, 12):
         wanted = rng.uniform(0, 3, n)
-        placed = _apart(wanted, 0.1, 3.0)
+        placed = apart(wanted, 0.1, 3.0)
         assert (np.diff(np.sort(placed)) >= 0.1 - 1e-12).all()
         assert ((placed >= -1e-12) & (placed <= 3 + 1e-12)).all()
         assert np.argsort(placed).tolist() == np.argsort(wanted).tolist()
-    assert _apart(np.array([0.2, 1.0, 2.0]), 0.1, 3.0) == pytest.approx([0.2, 1.0, 2.0])
-    assert _apart(np.array([1.0, 1.0]), 0.2, 3.0) == pytest.approx([0.9, 1.1])
-    assert _apart(np.array([0.0, 0.0]), 0.2, 3.0) == pytest.approx([0.0, 0.2])
+    assert apart(np.array([0.2, 1.0, 2.0]), 0.1, 3.0) == pytest.approx([0.2, 1.0, 2.0])
+    assert apart(np.array([1.0, 1.0]), 0.2, 3.0) == pytest.approx([0.9, 1.1])
+    assert apart(np.array([0.0, 0.0]), 0.2, 3.0) == pytest.approx([0.0, 0.2])
