@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
 
@@ -14,8 +13,11 @@ from netsynth import _format, _validate
 from netsynth._typing import FloatArray, Interval
 from netsynth.errors import Caution, ImputedVarianceWarning, InvalidInputError, caution
 from netsynth.kernels import bounds as sharp
-from netsynth.kernels.curves import Curve, CurveMethod, TailName
+from netsynth.kernels.curves import Curve
+from netsynth.kernels.grouped import GroupedFit
 from netsynth.kernels.intervals import Limits
+from netsynth.kernels.model_average import ModelName
+from netsynth.kernels.reconstruction import Figures, Method, Tail
 from netsynth.kernels.survival_variance import (
     MATURITY,
     SCALES,
@@ -23,18 +25,17 @@ from netsynth.kernels.survival_variance import (
     interval,
     limit_without_events,
 )
+from netsynth.results import curve_intervals, curve_models, curve_text
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from netsynth.results.ipd import PseudoIPD
+
 __all__ = ["SurvivalCurve"]
 
 Times: TypeAlias = Sequence[float] | FloatArray
-
-_METHODS: Final = MappingProxyType(
-    {"pchip": "monotone cubic cumulative hazard", "piecewise_exponential": "piecewise exponential"}
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -45,13 +46,17 @@ class SurvivalCurve:
     or an array of times, and answer with a float or an array. What lies after the last figure is nan unless a
     tail was named; `why_nan` says so in words. Arrays are read-only, shape (m,), one entry a landmark.
 
+    Standard errors are those of the printed percentages. The curve has intervals of its own, at any time, and so
+    have its median and its restricted mean: they know the sampling error of the figures, and the spread of
+    what other families make of the same figures.
+
     Attributes
     ----------
     label : str
         Whose survival.
-    method : {"pchip", "piecewise_exponential"}
-        How the curve runs between the figures.
-    tail : {"exponential"} or None
+    method : str
+        How the curve runs between the figures, as in `netsynth.reconstruct_survival`.
+    tail : str or None
         How it goes on after the last of them.
     landmark_months, landmark_survival : ndarray
         The figures as printed.
@@ -70,7 +75,10 @@ class SurvivalCurve:
         What n and the numbers at risk allow them to be.
     se_source : tuple of str
         Where each came from, or where survival is 1 its lower limit: "printed CI (log-log)", "numbers at
-        risk", "imputed", or empty.
+        risk", "total events", "median follow-up", "imputed", or empty.
+    effective_n : ndarray
+        Patients at the start of the interval that ends at the landmark who, all followed through it, would
+        give its survival the standard error it has; nan where no size is known.
     median_interval : Interval
         Where the report puts the median itself, with its rounding; 0 to infinity when it prints none that
         could be used.
@@ -78,18 +86,23 @@ class SurvivalCurve:
         The curve in the form of the kernels.
     envelope : Envelope
         All that was printed, as limits of survival.
+    figures : Figures
+        Points and printed figures in the form of the kernels.
+    fits : mapping of str to GroupedFit
+        Families that were fitted for the curve, none for one that runs through points.
     last_months : float
         Time of the last figure.
     horizon_months : float
-        Up to where the curve is known: `last_months`, or infinite with a tail or when survival is 0.
+        Up to where the curve is known: `last_months`, with its rounding where that is a median and the curve
+        fitted; infinite with a tail or when survival is 0.
     warnings : tuple of Caution
         What to keep in mind about the curve. That standard errors are imputed does not touch it, so
         `confidence_interval` says so.
     """
 
     label: str
-    method: CurveMethod
-    tail: TailName | None
+    method: Method
+    tail: Tail | None
     landmark_months: FloatArray
     landmark_survival: FloatArray
     survival_lower: FloatArray
@@ -103,9 +116,12 @@ class SurvivalCurve:
     se_lower: FloatArray
     se_upper: FloatArray
     se_source: tuple[str, ...]
+    effective_n: FloatArray
     median_interval: Interval
     curve: Curve
     envelope: sharp.Envelope
+    figures: Figures
+    fits: Mapping[ModelName, GroupedFit]
     last_months: float
     horizon_months: float
     warnings: tuple[Caution, ...] = ()
@@ -199,20 +215,30 @@ class SurvivalCurve:
         if time_months <= self.horizon_months:
             return ""
         return (
-            f"nothing is reported after {_months(self.last_months)}, where survival is "
-            f"{_percent(self.survival(self.last_months))}; name a tail to go on, or use bounds()"
+            f"nothing is reported after {curve_text.months(self.last_months)}, where survival is "
+            f"{curve_text.percent(self.survival(self.last_months))}; name a tail to go on, or use bounds()"
         )
 
-    def confidence_interval(self, level: float = 0.95, *, scale: SurvivalScale = "log-log") -> Limits:
-        """Pointwise confidence limits of survival at the landmarks, from `se`, symmetric on the scale.
+    def confidence_interval(
+        self, level: float = 0.95, *, time_months: Times | None = None, scale: SurvivalScale = "log-log"
+    ) -> Limits:
+        """Pointwise confidence limits, symmetric on the scale: of the printed percentages, or of the curve.
 
-        Where survival is 1 the lower limit is that of no event among the effective number of patients, with
-        all of the error on that side; where it is 0 there is none. A printed interval goes before both.
+        Without times they are those of the percentages, from `se`. Where survival is 1 the lower limit is
+        then that of no event among the effective number of patients, with all of the error on that side; where
+        it is 0 there is none. A printed interval goes before both.
+
+        With times they are those of the curve there. Besides the sampling error of the figures they hold what
+        the method does not know: how far the curves of other families lie from this one between the figures,
+        and after them as far as the tail is an average. A single family, or a single tail, is taken at its
+        word. nan where survival is 0 or 1, or no number of patients is known.
 
         Parameters
         ----------
         level : float
             A fraction.
+        time_months : array_like of float, shape (q,), optional
+            By default the landmarks, for the percentages as printed.
         scale : {"log-log", "log", "logit", "arcsine", "plain"}
             log-log limits stay between 0 and 1.
 
@@ -221,12 +247,104 @@ class SurvivalCurve:
         ImputedVarianceWarning
             If a standard error is imputed.
         """
-        if message := self._imputation():
+        if message := self.imputation():
             caution(ImputedVarianceWarning, message, where=self.label)
-        return self._interval(level, scale)
+        if time_months is None:
+            return self._interval(level, scale)
+        level = _validate.level(level)
+        _validate.choice(scale, "scale", SCALES)
+        times = np.atleast_1d(np.asarray(time_months, dtype=np.float64))
+        return self._asked(
+            lambda time: curve_intervals.survival_limits(self, time, level, SCALES[scale]), times
+        )
 
-    def _imputation(self) -> str:
-        """What was assumed for the standard errors, and how far they may be from that; empty for nothing."""
+    def rmst_confidence_interval(self, horizon_months: float, level: float = 0.95) -> Interval:
+        """Confidence limits of the restricted mean, with the same errors in them as in those of the curve.
+
+        Warns
+        -----
+        ImputedVarianceWarning
+            If a standard error is imputed.
+        """
+        if message := self.imputation():
+            caution(ImputedVarianceWarning, message, where=self.label)
+        level = _validate.level(level)
+        lower, upper = self._asked(
+            lambda time: curve_intervals.rmst_limits(self, time, level), np.array([horizon_months])
+        )
+        return Interval(float(lower[0]), float(upper[0]))
+
+    def median_confidence_interval(
+        self, level: float = 0.95, *, scale: SurvivalScale = "log-log"
+    ) -> Interval:
+        """Confidence limits of the median: where those of the curve cross one half.
+
+        The upper one is infinite when they do not, which is so when the report ends before; the lower one is
+        then no later than the last figure.
+
+        Warns
+        -----
+        ImputedVarianceWarning
+            If a standard error is imputed.
+        """
+        if message := self.imputation():
+            caution(ImputedVarianceWarning, message, where=self.label)
+        level = _validate.level(level)
+        _validate.choice(scale, "scale", SCALES)
+        if not self.has_size:
+            return Interval(math.nan, math.nan)
+        return curve_intervals.median_limits(self, level, SCALES[scale])
+
+    @property
+    def has_size(self) -> bool:
+        """Whether a number of patients is known, or standard errors that tell an effective one."""
+        return bool(np.isfinite(self.effective_n[0]))
+
+    def _asked(self, limits: Callable[[FloatArray], Limits], times: FloatArray) -> Limits:
+        """Limits at times, nan where the curve is not known or has no size."""
+        if not (np.isfinite(times) & (times >= 0)).all():
+            raise InvalidInputError(f"Times must be finite and not negative; got {times!r:.80}.")
+        known = (times <= self.horizon_months) & self.has_size
+        lower, upper = np.full(times.shape, math.nan), np.full(times.shape, math.nan)
+        if known.any():
+            lower[known], upper[known] = limits(times[known])
+        return Limits(lower, upper)
+
+    def models_frame(self) -> pd.DataFrame:
+        """One row a family that the figures can determine, best first, whatever the method of the curve.
+
+        Parameters are those that people use, in a mapping; the log-likelihood is that of the printed
+        percentages. `deviance` is twice its distance from the saturated model, on `df` degrees of freedom. AICc
+        and BIC count the effective number of patients at the start; weights are Akaike's. All that depends on
+        the number of patients is nan where none is known.
+        """
+        return curve_models.models_frame(self.figures, self.fits, has_size=self.has_size)
+
+    def misfit_frame(self) -> pd.DataFrame:
+        """How far the curve misses each printed percentage.
+
+        `misfit` is the distance of the curve from what the printed digits may stand for, 0 within; `misfit_se` the
+        same in standard errors.
+        """
+        return curve_models.misfit_frame(self)
+
+    @property
+    def plateau(self) -> curve_models.Plateau | None:
+        """The stretch before the last landmark on which survival does not fall, if enough are at risk at its end.
+
+        None when fewer than 10 patients are still at risk there, or the report does not say. A plateau is what the
+        report shows; that patients are cured would need to be known from elsewhere.
+        """
+        return curve_models.plateau(
+            self.landmark_months,
+            self.survival_lower,
+            self.survival_upper,
+            self.landmark_survival,
+            self.n_at_risk,
+        )
+
+    def imputation(self) -> str:
+        """What was assumed for standard errors that are imputed, and how far they may be from that; empty for none."""
         imputed = [j for j, source in enumerate(self.se_source) if source == "imputed"]
         if not imputed:
             return ""
@@ -306,6 +424,49 @@ class SurvivalCurve:
             }
         )
 
+    def pseudo_ipd(self, *, n_events: int | None = None, follow_up_months: float | None = None) -> PseudoIPD:
+        """Patients that give every percentage as printed, times in months.
+
+        Parameters
+        ----------
+        n_events : int, optional
+            Events in all, met exactly. Those that cannot have come by the last percentage come after it, by the tail
+            or at a constant hazard, and the result says so.
+        follow_up_months : float, optional
+            When the last patients are censored; by default at the last percentage, or as much later as events after it
+            need at the hazard of the last interval.
+
+        Returns
+        -------
+        PseudoIPD
+            One row a patient, as `reconstruct_ipd` gives them. Numbers at risk are met where they are printed; where
+            they are not they are as the standard errors suggest.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no `n_total`, follow-up ends before the last percentage, or no patients can give the
+            percentages.
+
+        Warns
+        -----
+        InconsistentReportWarning
+            If so many events are impossible; the total is then not used.
+
+        Examples
+        --------
+        >>> from netsynth import reconstruct_survival
+        >>> curve = reconstruct_survival(
+        ...     [36, 60, 120], [0.83, 0.705, 0.42], n_total=100, n_at_risk=[75, 52, 18], decimals=[0, 1, 0]
+        ... )
+        >>> patients = curve.pseudo_ipd()
+        >>> patients.n_total, patients.n_at_risk([36, 60, 120]).tolist(), patients.survival([36, 60, 120]).round(3)
+        (100, [75, 52, 18], array([0.83 , 0.705, 0.42 ]))
+        """
+        from netsynth.results.curve_ipd import curve_ipd
+
+        return curve_ipd(self, n_events, follow_up_months)
+
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """The curve, its sharp bounds and the printed figures; needs matplotlib."""
         from netsynth.plots.curve import curve_plot
@@ -321,62 +482,11 @@ class SurvivalCurve:
             return Interval(lower, upper)
         return Limits(np.asarray(lower), np.asarray(upper))
 
-    def _title(self) -> str:
-        figures = _format.plural(self.landmark_months.size, "landmark")
-        if self.median_interval.lower > 0 and self.median_interval.upper < math.inf:
-            figures += " and the median"
-        n = "" if self.n_total is None else f", n = {self.n_total}"
-        return f"{self.label or 'Survival'}: {_METHODS[self.method]} through {figures}{n}"
-
-    def _rows(self) -> list[tuple[str, str, str, str]]:
-        limits = zip(*self._interval(0.95, "log-log"), strict=True)
-        return [
-            (
-                _months(time),
-                _percent(survival),
-                f"[{_percent(lower)}, {_percent(upper)}]" if math.isfinite(lower) else "none",
-                source or ("not reported" if 0 < survival < 1 else "undefined"),
-            )
-            for time, survival, (lower, upper), source in zip(
-                self.landmark_months, self.landmark_survival, limits, self.se_source, strict=True
-            )
-        ]
-
-    def _answers(self) -> list[str]:
-        last = _months(self.last_months)
-        median, (lower, upper) = self.median, self.median_bounds
-        answer = f"median not reached by {last}" if math.isnan(median) else f"median {_months(median)}"
-        between = f"after {_format.shortest(lower, 1)}" if lower > 0 else ""
-        if math.isfinite(upper):
-            between += f"{' and ' if between else ''}by {_format.shortest(upper, 1)}"
-        rmst = (self.rmst(self.last_months), *self.rmst_bounds(self.last_months))
-        mean, low, high = (_format.number(value, 1) for value in rmst)
-        if self.tail is not None:
-            after = f"after {last} by an {self.tail} tail"
-        elif math.isinf(self.horizon_months):
-            after = f"survival is 0 from {last} on"
-        else:
-            after = f"not known after {last}"
-        return [
-            answer + (f"   the report alone: {between}" if between else ""),
-            f"mean up to {last} (RMST) {mean}   the report alone: {_format.span(low, high)}",
-            after,
-        ]
-
     def __str__(self) -> str:
-        rows = self._rows()
-        wide = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = [
-            f"  {time:>{wide[0]}}  {survival:<{wide[1]}}  95% CI {ci:<{wide[2]}}  se: {source}"
-            for time, survival, ci, source in rows
-        ]
-        lines += [f"  {answer}" for answer in self._answers()]
-        lines += [f"  {message}" for message in (self._imputation(), *map(str, self.warnings)) if message]
-        return "\n".join([self._title(), *lines])
+        return curve_text.text(self)
 
     def _repr_html_(self) -> str:
-        header = ("landmark", "survival", "95% CI", "standard error from")
-        return _format.html_table(header, self._rows(), caption=self._title())
+        return curve_text.html(self)
 
 
 def _ask(question: Callable[[FloatArray], FloatArray], values: float | Times) -> float | FloatArray:
@@ -386,12 +496,3 @@ def _ask(question: Callable[[FloatArray], FloatArray], values: float | Times) ->
         raise InvalidInputError(f"Times must be finite and not negative; got {values!r:.80}.")
     answer = question(array.reshape(-1)).reshape(array.shape)
     return float(answer) if array.ndim == 0 else answer
-
-
-def _percent(share: float) -> str:
-    return f"{_format.shortest(100 * share, 1)}%"
-
-
-def _months(time: float) -> str:
-    text = _format.shortest(time, 1)
-    return f"{text}{_format.unit_suffix('month', text)}"
