@@ -17,6 +17,7 @@ __all__ = [
     "ConvergenceError",
     "FewStudiesWarning",
     "HarmonisationWarning",
+    "ImpossibleReportError",
     "ImputedVarianceWarning",
     "InconsistentReportWarning",
     "InvalidInputError",
@@ -39,6 +40,14 @@ class NetsynthError(Exception):
 
 class InvalidInputError(NetsynthError, ValueError):
     """Input that cannot be right: the message says where, what was found, what is allowed, what to do."""
+
+
+class ImpossibleReportError(InvalidInputError):
+    """Printed numbers that no data set can produce; `conflict` names them, none of which can be spared for that."""
+
+    def __init__(self, message: str, *, conflict: Sequence[str]) -> None:
+        super().__init__(message)
+        self.conflict = tuple(conflict)
 
 
 class ConvergenceError(NetsynthError, RuntimeError):
