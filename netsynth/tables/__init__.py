@@ -1,5 +1,6 @@
 """Results and reviews as tables: for the eye, and as Markdown, HTML, LaTeX, CSV or a data frame."""
 
+from netsynth.tables.audit import audit_table
 from netsynth.tables.characteristics import characteristics_table
 from netsynth.tables.exclusions import exclusions_table
 from netsynth.tables.factors import evidence_table, factor_table, mapping_table
@@ -12,6 +13,7 @@ from netsynth.tables.table import Column, Table
 __all__ = [
     "Column",
     "Table",
+    "audit_table",
     "characteristics_table",
     "evidence_table",
     "exclusions_table",

@@ -1,0 +1,1 @@
+"""The checks of `netsynth.audit`, a module for each kind of number."""
