@@ -2,7 +2,8 @@
 
 Run it from the checkout with ``make bench``, which makes an environment with the peers in Python, or as
 ``python benchmarks/run.py`` with those that are there. R is measured where ``Rscript`` and metafor are. ``--write``
-puts the tables into docs/benchmarks.md.
+puts the tables into docs/benchmarks.md. It has two parts, fits and the patients behind curves; ``--part`` runs and
+writes one of them.
 """
 
 # ruff: noqa: E402 - the number of threads is set before numpy is imported, which reads it once
@@ -30,8 +31,10 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+import curves
 import numpy as np
 from cases import PEERS, Array, Call, Case, Sizes, all_cases, coverage
+from curve_page import HEADING, curve_section, curve_text, tables, timing_text
 from page import Row, Simulation, markdown, text
 
 from netsynth.errors import NetsynthWarning
@@ -267,16 +270,51 @@ def run(
     return rows, about, missing
 
 
+def fits(n_rounds: int, names: list[str]) -> str:
+    """Measure and print the fits; the page up to the curves."""
+    rows, about, missing = run(Sizes(), n_rounds, names)
+    simulation = simulate(REPLICATIONS)
+    print(simulation)
+    for name, why in missing.items():
+        print(f"Not measured: {name}: {why}")
+    return markdown(rows, simulation, about, missing)
+
+
+def patients(say: Callable[[str], None] = print) -> str:
+    """Measure and print the patients behind curves; the last section of the page."""
+    warnings.simplefilter(
+        "ignore", NetsynthWarning
+    )  # some curves are read so badly that numbers look doubtful
+    found: dict[str, list[curves.Results]] = {}
+    missing: dict[str, str] = {}
+    for part in curves.PARTS:
+        now = curves.live(part, missing)
+        found[part] = [curves.ours(part), *([] if now is None else [now]), *curves.measured(part)]
+        for line in curve_text(part, tables(found)[part]):
+            say(line)
+    timings = list(curves.timings())
+    for line in timing_text(timings):
+        say(line)
+    kept = ("Processor", "System", "Python", "netsynth", "numpy", "scipy")
+    about = {name: value for name, value in machine(None).items() if name in kept}
+    for name, why in missing.items():
+        say(f"Not measured: {name}: {why}")
+    return curve_section(found, timings, curves.measured_versions(), about, missing)
+
+
 def main() -> None:
     """Measure, print, and write the page if asked to."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
+        "--part", choices=("fits", "curves"), help="only this part; the page keeps the other as it stands"
+    )
+    parser.add_argument(
         "--rounds", type=int, default=15, help="rounds of each call, of which medians are taken"
     )
     parser.add_argument(
-        "--case", action="append", default=[], help="only the case of this name; may be repeated"
+        "--case", action="append", default=[], help="only the fit of this name; may be repeated"
     )
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
     parser.add_argument("--simulate", type=int, help=argparse.SUPPRESS)
@@ -284,13 +322,12 @@ def main() -> None:
     if options.simulate is not None:
         print(json.dumps(simulated(options.simulate)))
         return
-    rows, about, missing = run(Sizes(), options.rounds, options.case)
-    simulation = simulate(REPLICATIONS)
-    print(simulation)
-    for name, why in missing.items():
-        print(f"Not measured: {name}: {why}")
+    kept, heading, section = PAGE.read_text(encoding="utf-8").partition(f"\n{HEADING}\n")
+    section = (heading + section).removeprefix("\n")
+    first = kept if options.part == "curves" else fits(options.rounds, options.case)
+    last = section if options.part == "fits" or options.case else patients()
     if options.write:
-        PAGE.write_text(markdown(rows, simulation, about, missing), encoding="utf-8")
+        PAGE.write_text(f"{first.rstrip()}\n\n{last}".rstrip() + "\n", encoding="utf-8")
         print(f"Written: {PAGE.relative_to(HERE.parent)}")
 
 

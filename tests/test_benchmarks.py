@@ -55,7 +55,7 @@ def bench():
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             patch.setenv(variable, "1")  # which the script sets too; here it is put back
         yield importlib.import_module("run")
-        for name in ("run", "cases", "page"):
+        for name in ("run", "cases", "page", "curves", "curve_page"):
             sys.modules.pop(name, None)
 
 
