@@ -2,9 +2,12 @@
 
 from netsynth import datasets, plots, tables
 from netsynth.aggregate import median_range
+from netsynth.arms import compare_arms
+from netsynth.audit import audit
 from netsynth.bayes import pool_bayes
 from netsynth.counts import pool_proportions, pool_rates
 from netsynth.data.characteristic import ReportedCharacteristic
+from netsynth.data.digitized import DigitizedCurve
 from netsynth.data.endpoint import ENDPOINTS, Endpoint
 from netsynth.data.factor import ReportedFactor
 from netsynth.data.harmonise import FACTOR_MAP, FactorMap, FactorRule
@@ -27,6 +30,7 @@ from netsynth.errors import (
     ConvergenceError,
     FewStudiesWarning,
     HarmonisationWarning,
+    ImpossibleReportError,
     ImputedVarianceWarning,
     InconsistentReportWarning,
     InvalidInputError,
@@ -40,7 +44,9 @@ from netsynth.errors import (
     ReportedTextError,
     UnusableDataWarning,
 )
-from netsynth.io import read_review, write_review
+from netsynth.fragments import FragmentPrior, fit_fragments
+from netsynth.io import read_digitized, read_review, write_review
+from netsynth.ipd import reconstruct_ipd
 from netsynth.multivariate import pool_multivariate
 from netsynth.outcomes import summarize_outcomes
 from netsynth.pool import pool_effects
@@ -52,7 +58,9 @@ from netsynth.regress import regress_effects
 from netsynth.report import write_report
 from netsynth.reported import ReportedText, format_reported, parse_number, parse_reported
 from netsynth.results.aggregated import MedianRange
+from netsynth.results.arms import ArmComparison, ArmComparisons
 from netsynth.results.asymmetry import AsymmetryTest, LimitEffect
+from netsynth.results.audit import Audit, AuditFinding
 from netsynth.results.cohort_series import CohortSeries
 from netsynth.results.contrast import Contrast
 from netsynth.results.counts import PooledCounts
@@ -60,9 +68,12 @@ from netsynth.results.curve import SurvivalCurve
 from netsynth.results.dependence_sensitivity import DependenceSensitivity
 from netsynth.results.dependent import DependentEffect, OverlapCovariance
 from netsynth.results.dependent_regression import DependentRegression
+from netsynth.results.ensemble import CombinedEstimate, PseudoData, PseudoEnsemble, combine_analyses
 from netsynth.results.excess import ExcessSignificance, FailSafeN
+from netsynth.results.fragments import CountDistribution, Draws, FragmentPosterior
 from netsynth.results.gosh import SubsetEffects
 from netsynth.results.influence import StudyInfluence
+from netsynth.results.ipd import PseudoIPD
 from netsynth.results.moderator_tests import ModeratorTest, RegressionPrediction
 from netsynth.results.multivariate import MultivariateEffect
 from netsynth.results.outcomes import OutcomeSummary
@@ -92,20 +103,28 @@ __all__ = [
     "JBI_CASE_SERIES",
     "MINORS",
     "QUIPS",
+    "ArmComparison",
+    "ArmComparisons",
     "AsymmetryTest",
     "AsymmetryWarning",
+    "Audit",
+    "AuditFinding",
     "BackTransformationWarning",
     "BoundaryWarning",
     "Caution",
     "Checklist",
     "CohortSeries",
+    "CombinedEstimate",
     "ContinuityCorrectionWarning",
     "Contrast",
     "ConvergenceError",
     "CorrelationSensitivity",
+    "CountDistribution",
     "DependenceSensitivity",
     "DependentEffect",
     "DependentRegression",
+    "DigitizedCurve",
+    "Draws",
     "Endpoint",
     "ExcessSignificance",
     "Exclusion",
@@ -114,8 +133,11 @@ __all__ = [
     "FactorSummary",
     "FailSafeN",
     "FewStudiesWarning",
+    "FragmentPosterior",
+    "FragmentPrior",
     "Group",
     "HarmonisationWarning",
+    "ImpossibleReportError",
     "ImputedVarianceWarning",
     "InconsistentReportWarning",
     "InvalidInputError",
@@ -138,6 +160,9 @@ __all__ = [
     "PosteriorEffect",
     "PriorWarning",
     "Problem",
+    "PseudoData",
+    "PseudoEnsemble",
+    "PseudoIPD",
     "PublishedTarget",
     "QualityAssessment",
     "ReadError",
@@ -167,9 +192,13 @@ __all__ = [
     "accumulate",
     "assess_asymmetry",
     "assess_excess_significance",
+    "audit",
+    "combine_analyses",
+    "compare_arms",
     "compare_subgroups",
     "datasets",
     "failsafe_n",
+    "fit_fragments",
     "fit_selection_model",
     "format_reported",
     "gosh",
@@ -190,7 +219,9 @@ __all__ = [
     "pool_outcome",
     "pool_proportions",
     "pool_rates",
+    "read_digitized",
     "read_review",
+    "reconstruct_ipd",
     "reconstruct_survival",
     "regress_dependent",
     "regress_effects",

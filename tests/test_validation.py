@@ -2,11 +2,14 @@
 
 import importlib.util
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from netsynth.errors import NetsynthWarning
 
 ROOT = Path(__file__).parents[1]
 COVERAGE = pd.read_csv(ROOT / "validation" / "results" / "interval_coverage.csv")
@@ -99,3 +102,129 @@ def test_counts_are_simulated_from_their_own_numbers():
     assert first.method.tolist() == ["wald", "t", "profile"]
     assert first.coverage.between(0.7, 1.0).all()
     assert (first.not_converged == 0).all()
+
+
+CURVES = pd.read_csv(ROOT / "validation" / "results" / "curve_coverage.csv")
+
+
+def test_the_page_of_averages_quotes_the_simulation():
+    text = (ROOT / "docs" / "methods" / "model-averaging.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"(?m)^\| (\w+) \| ([\w ]+) \| ([\d.]+) \(([\d.]+)\) \| ([\d.]+) \(([\d.]+)\) \|$", text
+    )
+    assert len(rows) == 16
+    for method, quantity, *quoted in rows:
+        table = (
+            CURVES[(CURVES.method == method) & (CURVES.quantity == quantity)].groupby("information").coverage
+        )
+        got = [100 * value for name in ("at risk", "n") for value in (table.mean()[name], table.min()[name])]
+        assert [float(value) for value in quoted] == pytest.approx(got, abs=0.051)
+
+
+def test_intervals_of_curves_through_points_and_of_averages_cover():
+    least = CURVES.pivot_table(index=["quantity", "information"], columns="method", values="coverage")
+    assert (least[["pchip", "average", "blend"]] > 0.93).all(axis=None)
+    assert least["weibull"].min() < 0.9
+    assert (CURVES.undefined == 0).all()
+
+
+def test_curves_are_simulated_from_their_own_numbers():
+    module = load("curve_coverage")
+    setting = module.Setting("mixture", 60, "at risk", 4, np.random.SeedSequence(3))
+    first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    assert set(first.method) == set(module.METHODS)
+    assert len(first) == 16
+    assert first.coverage.between(0.5, 1.0).all()
+    # the mixture of the report and its truth are the same distribution
+    drawn = module.draw("mixture", 100_000, np.random.default_rng(1))
+    assert (drawn > 36).mean() == pytest.approx(module.TRUTHS["mixture"](36.0), abs=0.006)
+
+
+FRAGMENTS = pd.read_csv(ROOT / "validation" / "results" / "fragment_coverage.csv")
+
+
+def test_the_page_of_fragments_quotes_the_simulation():
+    text = (ROOT / "docs" / "methods" / "fragment-likelihood.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"(?m)^  \| ([a-z0-9 ]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| (\d+)/(\d+)/(\d+)% \|$",
+        text,
+    )
+    assert len(rows) == 5
+    for question, *quoted in rows:
+        table = (
+            FRAGMENTS[FRAGMENTS.question == question].groupby("fragments", sort=False).mean(numeric_only=True)
+        )
+        coverage, loss = 100 * table.coverage, 100 * table.reporting_loss
+        assert [float(value) for value in quoted[:4]] == pytest.approx(coverage.tolist(), abs=0.06)
+        assert [float(value) for value in quoted[4:]] == pytest.approx(loss.tolist()[1:], abs=0.6)
+
+
+def test_intervals_from_fragments_cover():
+    # a coverage of 0.95 has a standard error of 0.011 for one question, and 0.007 or so for the mean of three
+    means = FRAGMENTS.groupby(["fragments", "question"]).coverage.mean()
+    for name in FRAGMENTS.fragments.unique():
+        assert np.mean([means[name, f"survival at {t}"] for t in (12, 36, 60)]) > 0.93
+        assert means[name].mean() > 0.93
+
+
+def test_fragments_lower_the_evidence_and_the_loss():
+    table = FRAGMENTS.groupby("fragments").mean(numeric_only=True)
+    names = ["landmarks", "and at risk", "and events, median, follow-up"]
+    assert (np.diff(table.log_evidence[names]) < 0).all()
+    between = FRAGMENTS[FRAGMENTS.question == "survival at 48"].groupby("fragments").reporting_loss.mean()
+    assert between[names[2]] < between[names[0]]
+
+
+def test_fragments_are_simulated_from_their_own_numbers():
+    module = load("fragment_coverage")
+    setting = module.Setting(50, 1.5, 1, np.random.SeedSequence(4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetsynthWarning)
+        first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    assert set(first.fragments) == {"all patients", *module.SETS}
+    survival, area = module.truth(1.0)
+    assert survival[-1] == pytest.approx(0.4)
+    assert area == pytest.approx(60 * 0.6 / -np.log(0.4))  # (1 - S) / hazard
+
+
+ARMS = pd.read_csv(ROOT / "validation" / "results" / "arms_coverage.csv")
+
+
+def test_the_page_of_two_arms_quotes_the_simulation():
+    text = (ROOT / "docs" / "methods" / "two-arms.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| ([\w ]+) \| (data|reconstruction|data sets|constrained) \| (.*) \|$", text)
+    assert len(rows) == 8
+    for table, method, cells in rows:
+        part = ARMS[(ARMS.table == table) & (ARMS.method == method)]
+        got = []
+        for effect in ("log_hr", "rmst_difference"):
+            each = part[part.effect == effect]
+            got += [100 * each.coverage.mean(), each.median_distance.mean(), each.p90_distance.mean()]
+        quoted = [float(cell) for cell in cells.split(" | ")]
+        assert quoted[::3] == pytest.approx(got[::3], abs=0.051)
+        assert quoted[1::3] == pytest.approx(got[1::3], abs=0.00051)
+        assert quoted[2::3] == pytest.approx(got[2::3], abs=0.00051)
+
+
+def test_intervals_of_two_arms_cover():
+    # eight settings of 100 pairs of arms: the mean of their coverages has a standard error of 0.008
+    mean = ARMS.groupby(["effect", "method"]).coverage.mean()
+    assert (mean > 0.95 - 3 * 0.008).all()
+
+
+def test_arms_are_simulated_from_their_own_numbers(monkeypatch):
+    module = load("arms_coverage")
+    monkeypatch.setattr(module, "N_DRAWS", 10)
+    setting = module.Setting(60, "coarse", "every 12 months", 3, np.random.SeedSequence(3))
+    first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    assert {"data", "data sets", "reconstruction"} <= set(first.method)
+    assert first.median_distance.max() < 1
+    assert (first[first.method == "data"].median_distance == 0).all()
+    # the means of the model are those of many patients who are followed until they die
+    rng, n = np.random.default_rng(1), 200_000
+    lives = [module.SCALE * (rng.exponential(1.0, n) / ratio) ** (1 / module.SHAPE) for ratio in (0.6, 1.0)]
+    means = [np.minimum(life, module.HORIZON).mean() for life in lives]
+    assert means[0] - means[1] == pytest.approx(module.truth()["rmst_difference"], abs=0.12)

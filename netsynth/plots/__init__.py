@@ -1,6 +1,8 @@
 """Results to matplotlib axes. A plot takes a result, returns the Axes, and computes no statistic."""
 
 from netsynth.plots._style import style
+from netsynth.plots.arms import difference_plot
+from netsynth.plots.audit import audit_plot
 from netsynth.plots.baujat import baujat_plot
 from netsynth.plots.bubble import bubble_plot
 from netsynth.plots.curve import curve_plot
@@ -8,9 +10,11 @@ from netsynth.plots.dependent import cohort_forest_plot, cohort_series_plot, dep
 from netsynth.plots.factors import factor_plot
 from netsynth.plots.flow import flow_plot
 from netsynth.plots.forest import forest_plot
+from netsynth.plots.fragments import fragment_plot
 from netsynth.plots.funnel import funnel_plot
 from netsynth.plots.gosh import gosh_plot
 from netsynth.plots.influence import influence_plot
+from netsynth.plots.ipd import ipd_plot
 from netsynth.plots.multivariate import correlation_plot, outcomes_plot, pair_plot
 from netsynth.plots.outcomes import outcome_plot
 from netsynth.plots.posterior import posterior_plot
@@ -21,6 +25,7 @@ from netsynth.plots.series import series_plot
 from netsynth.plots.subgroups import subgroup_plot
 
 __all__ = [
+    "audit_plot",
     "baujat_plot",
     "bubble_plot",
     "cohort_forest_plot",
@@ -28,12 +33,15 @@ __all__ = [
     "correlation_plot",
     "curve_plot",
     "dependence_plot",
+    "difference_plot",
     "factor_plot",
     "flow_plot",
     "forest_plot",
+    "fragment_plot",
     "funnel_plot",
     "gosh_plot",
     "influence_plot",
+    "ipd_plot",
     "outcome_plot",
     "outcomes_plot",
     "pair_plot",
