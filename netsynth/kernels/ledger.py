@@ -86,7 +86,10 @@ def expected_events(
             events[i] = min(max(cell.events(0.0, float(tilt[i])), 0.0), drop)
         else:  # the last patient has the event, whoever was censored before
             events[i] = min(cell.open_events(Censoring(hazard))[0], drop)
-        level = cell.level_after(float(events[i]), float(tilt[i]))
+        if 0.0 < events[i] < drop and cell.at_end > 0.0:
+            level = cell.at_end
+        else:  # the interval cannot hold what the line wants
+            level = cell.level_after(float(events[i]), float(tilt[i]))
         lost[i] = drop - events[i]
         recent = slice(max(0, i - 1), i + 1)
         hazard = float(lost[recent].sum() / max(stays[recent].sum(), 1e-300))

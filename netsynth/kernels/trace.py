@@ -174,7 +174,9 @@ def _monotone(values: FloatArray, floor: float, usual: float) -> tuple[FloatArra
         residual = values - fit.x
         free = values.size - (fit.blocks.size - 1)
         noise = float(np.sqrt((weight * residual**2).sum() / free)) if free > 2 else floor
-        weight = _weights(residual, usual)
+        before, weight = weight, _weights(residual, usual)
+        if (weight == before).all():
+            break
     return fit.x, max(noise, floor)
 
 

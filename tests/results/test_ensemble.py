@@ -76,7 +76,7 @@ def test_survival_is_combined_on_the_log_log_scale():
         for t in np.sort(data.time[data.event == 1]):
             r = (data.time >= t).sum()
             s *= np.where([t <= 2, t <= 5], (r - 1) / r, 1)
-            g += np.where([t <= 2, t <= 5], 1 / (r * (r - 1)), 0)
+            g += np.where([t <= 2, t <= 5], 1 / (r * (r - 1)) if r > 1 else np.inf, 0)
         log = np.log(s)
         return np.log(-log), np.array([[g[0], g[0]], [g[0], g[1]]]) / np.outer(log, log)
 
