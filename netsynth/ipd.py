@@ -71,8 +71,9 @@ def reconstruct_ipd(
     ------
     InvalidInputError
         If there are fewer than two points, survival is in percent, rises, or is the same everywhere, a time is
-        negative, points lie beyond the axis, the number of patients is unknown, a number at risk rises, exceeds the
-        patients or is far more than the curve allows, or there are more events or marks than patients.
+        negative, points lie beyond the axis, stated corners rise or go back, the number of patients is unknown, a
+        number at risk rises, exceeds the patients or is far more than the curve allows, or there are more events or
+        marks than patients.
 
     Warns
     -----
@@ -80,7 +81,7 @@ def reconstruct_ipd(
         If points or numbers at risk are nan, which are left out and counted, or points are in no order along the curve.
     InconsistentReportWarning
         If a number at risk, a total or marks exceed somewhat what the curve allows; the message says which number is
-        impossible. A total that cannot be met is not used.
+        impossible. A total that cannot be met is not used. If the curve starts far below 100%.
 
     Notes
     -----
