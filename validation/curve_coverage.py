@@ -2,7 +2,7 @@
 
 Run it from the checkout: ``python validation/curve_coverage.py``. It writes validation/results/curve_coverage.csv, one
 row a setting, method and quantity. With the default number of replications the standard error of a coverage of 0.95 is
-0.034 for one time and quantity, and less where times are averaged; it takes half an hour on one core. Settings spread
+0.020 for one time and quantity, and less where times are averaged; it takes a quarter of an hour on one core. Settings spread
 over as many cores as joblib is told of.
 
 Patients die by a Weibull, a log-normal, or a mixture of two exponentials whose hazard falls, and are followed for 24
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--replications", type=int, default=40)
+    parser.add_argument("--replications", type=int, default=120)
     parser.add_argument("--seed", type=int, default=2010)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
