@@ -2,8 +2,8 @@
 
 Run it from the checkout: ``python validation/curve_coverage.py``. It writes validation/results/curve_coverage.csv, one
 row a setting, method and quantity. With the default number of replications the standard error of a coverage of 0.95 is
-0.020 for one time and quantity, and less where times are averaged; it takes a quarter of an hour on one core. Settings spread
-over as many cores as joblib is told of.
+0.020 for one time and quantity, and less where times are averaged; it takes a quarter of an hour on one core. Settings
+spread over as many cores as joblib is told of.
 
 Patients die by a Weibull, a log-normal, or a mixture of two exponentials whose hazard falls, and are followed for 24
 to 96 months, uniformly. Their Kaplan-Meier estimates at 12, 36 and 60 months are printed as whole percents, with the
