@@ -66,6 +66,18 @@ def from_report(report: ReportedSurvival, label: str, given: tuple[object, ...])
     )
 
 
+def events_of(report: ReportedSurvival, n_events: int | None, label: str) -> int | None:
+    """All events, which the report brings or the caller adds; they say nothing without a number of patients."""
+    if report.n_events is None:
+        return n_events
+    if n_events is not None:
+        raise InvalidInputError(
+            f"{label or report.label}: the ReportedSurvival brings its own number of events, {report.n_events}; "
+            "leave n_events out."
+        )
+    return None if report.n_total is None else report.n_events
+
+
 def _half_width(point: SurvivalPoint) -> float:
     """Half a unit of the last digit of the most coarsely printed of a percentage and its limits."""
     pair = point.ci or ReportedInterval(point.share, None)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from netsynth import _format, _validate
 from netsynth._evidence import Quantiles, Time, fragments_of, n_figures, points_of, read_quantiles
-from netsynth._printed import Printed, check_falling, from_arrays, from_report, percent, where_of
+from netsynth._printed import Printed, check_falling, events_of, from_arrays, from_report, percent, where_of
 from netsynth._typing import FloatArray
 from netsynth.data.number import ReportedNumber
 from netsynth.data.survival import ReportedSurvival
@@ -95,8 +95,9 @@ def reconstruct_survival(
         Times by which a quarter and three quarters have had the event, each like the median; None for one that is
         not printed.
     n_events : int, optional
-        All events that were seen, with `n_total`. It tells how many are lost to follow-up, and so the standard
-        errors of percentages without a number at risk, if patients enter at a steady rate.
+        All events that were seen, with `n_total`; a `ReportedSurvival` may bring them. It tells how many are lost to
+        follow-up, and so the standard errors of percentages without a number at risk, if patients enter at a steady
+        rate. `SurvivalCurve.pseudo_ipd` meets it.
     median_follow_up_months : float or ReportedNumber, optional
         Median follow-up of those without the event, which tells the same, and is used where `n_events` is not given.
     ci_lower, ci_upper : array_like of float, shape (m,), optional
@@ -181,6 +182,7 @@ def reconstruct_survival(
     if isinstance(landmark_months, ReportedSurvival):
         given = (survival, n_total, n_at_risk, ci_lower, ci_upper, decimals)
         printed = from_report(landmark_months, label, given)
+        n_events = events_of(landmark_months, n_events, label)
     else:
         printed = from_arrays(
             landmark_months, survival, n_total, n_at_risk, ci_lower, ci_upper, ci_level, decimals, label
@@ -193,7 +195,8 @@ def reconstruct_survival(
     quantiles = read_quantiles(printed, landmarks, asked)
     time, points = points_of(printed, quantiles)
     at_landmarks = points[np.isin(time, printed.time)]
-    follow_up, doubts = _follow_up(printed, time, points, n_events, median_follow_up_months)
+    n_events, doubts = _events(printed, n_events)
+    follow_up = _follow_up(printed, time, points, n_events, median_follow_up_months)
     errors = _errors(printed, at_landmarks, follow_up)
     fragments = fragments_of(printed, quantiles, time, points, errors.effective)
     figures = Figures(time, points, fragments, n_figures(points), _known_until(time, quantiles))
@@ -218,6 +221,7 @@ def reconstruct_survival(
         survival_upper=printed.upper,
         n_total=printed.n_total,
         n_at_risk=printed.n_at_risk,
+        n_events=n_events,
         printed_lower=printed.ci_lower,
         printed_upper=printed.ci_upper,
         printed_level=printed.ci_level,
@@ -320,41 +324,46 @@ def _apart(start: float, stop: float) -> str:
     return f"after {start:g}" if stop == math.inf else f"before {stop:g}"
 
 
+def _events(printed: Printed, n_events: int | None) -> tuple[int | None, list[Caution]]:
+    """All events, None when they are not known or fewer than the percentages need."""
+    if n_events is None:
+        return None, []
+    where = where_of(printed)
+    events = _validate.count(n_events, "n_events", where=where)
+    if printed.n_total is None:
+        raise InvalidInputError(f"{where}: the number of events says nothing without n_total; give both.")
+    if events > printed.n_total:
+        raise InvalidInputError(
+            f"{where}: {events} events among {printed.n_total} patients. Check both numbers."
+        )
+    least = _least_events(printed)
+    if events >= least:
+        return events, []
+    message = f"{events} events in all, but the percentages need {least} or more; the number is not used"
+    return None, [caution(InconsistentReportWarning, message, where=where, stacklevel=4)]
+
+
 def _follow_up(
     printed: Printed,
     time: FloatArray,
     points: FloatArray,
     n_events: int | None,
     median_follow_up: float | ReportedNumber | None,
-) -> tuple[_FollowUp, list[Caution]]:
+) -> _FollowUp:
     """Longest follow-up under steady entry, from the events, else from the median follow-up."""
     where = where_of(printed)
-    found, cautions = _FollowUp(math.nan, ""), []
+    found = _FollowUp(math.nan, "")
     if median_follow_up is not None:
         number = ReportedNumber.of(median_follow_up, "month")
         if not number.is_exact or not number.months > 0:
             raise InvalidInputError(f"{where}: a median follow-up must be a positive number; got {number}.")
         if printed.n_total is not None:
             found = _FollowUp(2.0 * number.months, "median follow-up")
-    if n_events is not None:
-        events = _validate.count(n_events, "n_events", where=where)
-        if printed.n_total is None:
-            raise InvalidInputError(f"{where}: the number of events says nothing without n_total; give both.")
-        if events > printed.n_total:
-            raise InvalidInputError(
-                f"{where}: {events} events among {printed.n_total} patients. Check both numbers."
-            )
-        least = _least_events(printed)
-        if events < least:
-            message = (
-                f"{events} events in all, but the percentages need {least} or more; the number is not used"
-            )
-            cautions.append(caution(InconsistentReportWarning, message, where=where, stacklevel=4))
-        elif points[-1] < 1:
-            last, n = float(time[-1]), float(printed.n_total)
-            longest = longest_follow_up(_for_ever(time, points), last, n, float(events))
-            found = _FollowUp(longest, "total events")
-    return found, cautions
+    if n_events is not None and printed.n_total is not None and points[-1] < 1:
+        last, n = float(time[-1]), float(printed.n_total)
+        longest = longest_follow_up(_for_ever(time, points), last, n, float(n_events))
+        found = _FollowUp(longest, "total events")
+    return found
 
 
 def _least_events(printed: Printed) -> int:

@@ -180,7 +180,8 @@ def reported_survival(draw, study=None, endpoint=None, group=None):
     ]
     untimed = draw(st.lists(numbers("percent").map(lambda share: SurvivalPoint(None, share)), max_size=1))
     points = draw(st.permutations([*points, *untimed]))
-    return ReportedSurvival(draw(words()) if study is None else study, endpoint, tuple(points), group)
+    events = draw(st.none() | st.integers(0, size))
+    return ReportedSurvival(draw(words()) if study is None else study, endpoint, tuple(points), group, events)
 
 
 def _landmark(draw, months):

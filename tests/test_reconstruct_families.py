@@ -452,6 +452,38 @@ def test_a_report_takes_further_evidence():
     assert curve.survival(29) == pytest.approx(0.75, rel=1e-9)
 
 
+def test_events_of_the_report_are_used_as_if_they_were_given():
+    printed = {"years": [1, 3, 5], "percent": ["95", "68", "41"]}
+    without = ReportedSurvival.from_percent("Hibi 2007", "OS", **printed, n_total=60)
+    report = ReportedSurvival.from_percent("Hibi 2007", "OS", **printed, n_total=60, n_events=30)
+    for method in ("pchip", "weibull"):
+        found, given_ = (
+            reconstruct_survival(report, method=method),
+            reconstruct_survival(without, n_events=30, method=method),
+        )
+        assert found.n_events == given_.n_events == 30
+        assert found.se_source == given_.se_source == ("total events",) * 3
+        np.testing.assert_array_equal(found.se, given_.se)
+        np.testing.assert_array_equal(found.survival([10, 50]), given_.survival([10, 50]))
+    # 30 of 60 have the event, fewer than the percentages at full follow-up mean: some were lost
+    assert (found.se > reconstruct_survival(without, n_events=40).se).any()
+    with pytest.raises(
+        InvalidInputError, match=r"^Hibi 2007, OS: the ReportedSurvival brings its own number of eve"
+    ):
+        reconstruct_survival(report, n_events=30)
+    unknown = reconstruct_survival(ReportedSurvival.from_percent("Hibi 2007", "OS", **printed, n_events=30))
+    assert unknown.n_events is None  # nothing can be made of it without n
+
+
+def test_events_that_cannot_be_are_not_kept():
+    report = ReportedSurvival.from_percent(
+        "A", "OS", months=[24], percent=[50], n_at_risk=[15], n_total=40, n_events=12
+    )
+    with pytest.warns(InconsistentReportWarning, match="12 events in all, but the percentages need"):
+        curve = reconstruct_survival(report)
+    assert curve.n_events is None
+
+
 def test_a_printed_interval_sets_the_effective_number():
     lower, upper = interval(0.7, 0.05, scale="log-log")
     curve = reconstruct_survival([24], [0.7], ci_lower=[lower], ci_upper=[upper], method="exponential")

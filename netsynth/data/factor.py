@@ -67,12 +67,17 @@ class ReportedFactor(Record):
         Where the result stands.
     extra : tuple of (str, str)
         Further columns as they were given.
+    n_events : int or None
+        Events among the patients analysed, of all levels; the sum of `events_by_level` where these are given.
+    events_by_level, n_by_level : tuple of (int, int) or None
+        Events and patients of the adverse and of the reference level.
 
     Raises
     ------
     InvalidInputError
         If a hazard ratio or a p-value has another unit, its interval does not contain it, it speaks of a level that is
-        neither the adverse nor the reference level, or a word is outside its vocabulary.
+        neither the adverse nor the reference level, a word is outside its vocabulary, or events and patients are no
+        whole numbers or contradict each other.
 
     Examples
     --------
@@ -105,9 +110,13 @@ class ReportedFactor(Record):
     row_id: str = ""
     notes: str = ""
     extra: tuple[tuple[str, str], ...] = ()
+    n_events: int | None = None
+    events_by_level: tuple[int, int] | None = None
+    n_by_level: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         where = f"{_validate.text(self.study, 'study')}, {_validate.text(self.factor, 'factor')}"
+        self._check_counts(where)
         self._freeze("adjusted_for", "extra", where=where)
         _validate.choice(self.analysis, "analysis", ANALYSES, where=where)
         _validate.choice(self.direction, "direction", DIRECTIONS, where=where)
@@ -137,6 +146,39 @@ class ReportedFactor(Record):
         if self.pvalue is not None and (self.pvalue.unit != "pvalue" or not self.pvalue.text):
             raise InvalidInputError(
                 f"{where}: a p-value is a number with the unit 'pvalue'; got {self.pvalue} {self.pvalue.unit!r}."
+            )
+
+    def _check_counts(self, where: str) -> None:
+        """Whole numbers that can stand together."""
+        for name in ("events_by_level", "n_by_level"):
+            pair = getattr(self, name)
+            if pair is None:
+                continue
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise InvalidInputError(
+                    f"{where}: {name} must be two whole numbers, of the adverse and of the reference level; got "
+                    f"{pair!r}."
+                )
+            object.__setattr__(self, name, tuple(_validate.count(n, name, where=where) for n in pair))
+        if self.n_events is not None:
+            object.__setattr__(self, "n_events", _validate.count(self.n_events, "n_events", where=where))
+        events, patients, total = self.events_by_level, self.n_by_level, self.n_events
+        if events is not None:
+            if total is None:
+                object.__setattr__(self, "n_events", sum(events))
+            elif total != sum(events):
+                raise InvalidInputError(
+                    f"{where}: {events[0]} and {events[1]} events are not {total} in all. Check the three numbers."
+                )
+            if patients is not None and (events[0] > patients[0] or events[1] > patients[1]):
+                raise InvalidInputError(
+                    f"{where}: {events[0]} and {events[1]} events among {patients[0]} and {patients[1]} patients. "
+                    "Check the numbers of each level."
+                )
+        most = [n for n in (self.group.n_total, None if patients is None else sum(patients)) if n is not None]
+        if most and self.n_events is not None and self.n_events > min(most):
+            raise InvalidInputError(
+                f"{where}: {self.n_events} events among {min(most)} patients. Check both numbers."
             )
 
     @property
@@ -179,4 +221,8 @@ class ReportedFactor(Record):
             parts.append(f"p {sign} {self.pvalue.text}")
         if self.significance != "not stated":
             parts.append(f"significant: {self.significance}")
+        if self.events_by_level is not None:
+            parts.append("{} and {} events".format(*self.events_by_level))
+        elif self.n_events is not None:
+            parts.append(_format.plural(self.n_events, "event"))
         return ": ".join((parts[0], _format.EN_DASH if len(parts) == 1 else "; ".join(parts[1:])))

@@ -228,6 +228,19 @@ def stated(level: str) -> str:
     return "" if spelling(level) in _UNSTATED else level.strip()
 
 
+#: How levels of a continuous factor are worded: a ratio for them is one per unit or between unequal groups.
+_GRADED: Final = re.compile(
+    r"^(?:higher|lower|larger|smaller|longer|shorter|older|younger|greater|more|less|fewer|increas|decreas|per\b)|"
+    r"\bper\b|continuous",
+    re.IGNORECASE,
+)
+
+
+def is_graded(level: str) -> bool:
+    """Whether the words of a level may stand for a continuous factor rather than for a group."""
+    return _GRADED.search(level) is not None
+
+
 def _presence(factor: str, *names: str) -> FactorRule:
     return FactorRule(
         factor,

@@ -10,7 +10,7 @@ from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
-from netsynth import _validate
+from netsynth import _format, _validate
 from netsynth._typing import FloatArray, Interval
 from netsynth.data._record import Record
 from netsynth.data.endpoint import ENDPOINTS, Endpoint, find_endpoint
@@ -103,13 +103,15 @@ class ReportedSurvival(Record):
         At least one.
     group : Group
         The patients.
+    n_events : int or None
+        All their events up to the end of follow-up, those after the last landmark included; None when not printed.
 
     Raises
     ------
     InvalidInputError
         If there is no point, two points share a time, a survival percentage rises (or a cumulative
-        incidence falls) by more than rounding allows, or more are at risk than the group has or than were at
-        risk before.
+        incidence falls) by more than rounding allows, more are at risk than the group has or than were at
+        risk before, or the events are no whole number or more than the patients.
 
     Examples
     --------
@@ -126,6 +128,7 @@ class ReportedSurvival(Record):
     endpoint: Endpoint
     points: tuple[SurvivalPoint, ...]
     group: Group = Group()  # noqa: RUF009  # frozen, so one default may serve all
+    n_events: int | None = None
 
     def __post_init__(self) -> None:
         _validate.text(self.study, "study")
@@ -137,6 +140,7 @@ class ReportedSurvival(Record):
         self._check_times()
         self._check_shares()
         self._check_at_risk()
+        self._check_events()
 
     def _check_times(self) -> None:
         months = [point.months for point in self.timed]
@@ -184,6 +188,16 @@ class ReportedSurvival(Record):
                 )
             before = point
 
+    def _check_events(self) -> None:
+        if self.n_events is None:
+            return
+        n_events, n_total = _validate.count(self.n_events, "n_events", where=self._where), self.group.n_total
+        if n_total is not None and n_events > n_total:
+            raise InvalidInputError(
+                f"{self._where}: {n_events} events among {n_total} patients. Check both numbers."
+            )
+        object.__setattr__(self, "n_events", n_events)
+
     @classmethod
     def from_percent(
         cls,
@@ -197,13 +211,15 @@ class ReportedSurvival(Record):
         ci_upper: Sequence[NumberLike | None] | None = None,
         n_at_risk: Sequence[int | None] | None = None,
         n_total: int | None = None,
+        n_events: int | None = None,
         level: float = 0.95,
         group: Group | None = None,
         source: str = "",
     ) -> Self:
         """Take the sentence as the paper wrote it: percentages, and times in years or in months.
 
-        Give percentages as text to keep trailing zeros (``"83.0"``).
+        Give percentages as text to keep trailing zeros (``"83.0"``). `n_events` are all events of the patients, up to
+        the end of follow-up.
 
         Raises
         ------
@@ -236,7 +252,8 @@ class ReportedSurvival(Record):
             )
             for share, time, low, high, at_risk in zip(percent, *columns, strict=True)
         )
-        return cls(study, find_endpoint(endpoint, ENDPOINTS), points, group or Group(n_total=n_total))
+        patients = group or Group(n_total=n_total)
+        return cls(study, find_endpoint(endpoint, ENDPOINTS), points, patients, n_events)
 
     @property
     def _where(self) -> str:
@@ -322,7 +339,8 @@ class ReportedSurvival(Record):
             )
 
     def __str__(self) -> str:
-        return f"{self.study}, {self.endpoint}, {self.group}: " + ", ".join(map(str, self.points))
+        events = "" if self.n_events is None else f"; {_format.plural(self.n_events, 'event')} in all"
+        return f"{self.study}, {self.endpoint}, {self.group}: {', '.join(map(str, self.points))}{events}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,7 @@ _ALL: Final = (
             *_CI,
             *_SPREAD,
             Column("n_at_risk", "count", ("at_risk",)),
+            Column("n_events", "count", ("events", "total_events")),
             *_group("n_group", "n", "n_total", "n_patients"),
             _SOURCE,
             _NOTES,
@@ -190,6 +191,12 @@ _ALL: Final = (
             Column("direction", "word"),
             Column("adjusted_for", "list", ("covariates",)),
             *_group("n_analysed", "n_analyzed", "n", "n_total", "n_group"),
+            Column("n_events", "count", ("events", "total_events")),
+            *(
+                Column(f"{what}_{level}", "count")
+                for level in ("adverse", "reference")
+                for what in ("events", "n")
+            ),
             _SOURCE,
             _NOTES,
         ),

@@ -102,6 +102,9 @@ def source_id(rows: TableRows, known: Known) -> str:
 def read_survival(rows: TableRows, known: Known) -> tuple[list[ReportedSurvival], list[ReportedTime]]:
     """Percentages, those of one study, endpoint and group together, and medians and means."""
     points: dict[tuple[str, str, Group], tuple[Endpoint, list[tuple[SurvivalPoint, int]]]] = {}
+    events: dict[
+        tuple[str, str, Group], dict[int, int]
+    ] = {}  # of each curve, with the first row that says so
     times: list[ReportedTime] = []
     once = Once(rows)
     for number in rows:
@@ -113,9 +116,12 @@ def read_survival(rows: TableRows, known: Known) -> tuple[list[ReportedSurvival]
             if not rows.name("statistic"):
                 rows.complain("statistic", "an empty cell", f"one of {', '.join(_STATISTICS)}")
         elif statistic == "percent":
-            point = _point(rows, known)
+            point, n_events = _point(rows, known), rows.count("n_events")
             if point is not None and endpoint is not None:
-                points.setdefault((study, endpoint.code, group), (endpoint, []))[1].append((point, number))
+                curve = study, endpoint.code, group
+                points.setdefault(curve, (endpoint, []))[1].append((point, number))
+                if n_events is not None:
+                    events.setdefault(curve, {}).setdefault(n_events, number)
         else:
             time = _time(rows, known, study, endpoint, statistic, group)
             if time is not None:
@@ -123,8 +129,9 @@ def read_survival(rows: TableRows, known: Known) -> tuple[list[ReportedSurvival]
                 times.append(time)
     survival = [
         record
-        for (study, _, group), (endpoint, found) in points.items()
-        if (record := _survival(rows, study, endpoint, found, group)) is not None
+        for (study, code, group), (endpoint, found) in points.items()
+        if (record := _survival(rows, study, endpoint, found, group, events.get((study, code, group), {})))
+        is not None
     ]
     return survival, times
 
@@ -169,7 +176,7 @@ def _time(
         rows.complain("value", "an empty cell", "a time, or 'not reached' as its qualifier")
     unit = value.unit if value is not None else unit
     rows.refuse(("time_value", "time_unit"), f"a {statistic} has no landmark; its unit stands in value_unit")
-    rows.refuse(("n_at_risk",), f"a {statistic} has none")
+    rows.refuse(("n_at_risk", "n_events"), f"a {statistic} has none")
     ci = rows.interval(unit)
     spread, iqr = rows.limits("range", unit), rows.limits("iqr", unit)
     sd = rows.printed("sd", unit)
@@ -182,16 +189,28 @@ def _time(
 
 
 def _survival(
-    rows: TableRows, study: str, endpoint: Endpoint, found: list[tuple[SurvivalPoint, int]], group: Group
+    rows: TableRows,
+    study: str,
+    endpoint: Endpoint,
+    found: list[tuple[SurvivalPoint, int]],
+    group: Group,
+    events: Mapping[int, int],
 ) -> ReportedSurvival | None:
     """The record of the points, or None after a complaint for each pair that cannot stand together."""
+    stated = list(events)
+    n_events = stated[0] if stated else None
+    for other in stated[1:]:
+        allowed = f"one number of events in all rows of a curve; row {events[stated[0]]} has {stated[0]}"
+        rows.complain("n_events", shown(str(other)), allowed, row=events[other])
+    if stated[1:]:
+        return None
     untimed: dict[str, int] = {}
     for point, row in found:
         if point.time is None and (first := untimed.setdefault(str(point.share), row)) != row:
             again = f"{point.share} of {endpoint} at a time not stated, as in row {first}"
             rows.complain("", again, ONE_ROW, row=row)
     try:
-        return ReportedSurvival(study, endpoint, tuple([point for point, _ in found]), group)
+        return ReportedSurvival(study, endpoint, tuple([point for point, _ in found]), group, n_events)
     except InvalidInputError as error:
         before = rows.problems.total
         ordered = sorted(found, key=lambda pair: pair[0].months)
@@ -295,6 +314,7 @@ def read_factors(rows: TableRows, known: Known) -> list[ReportedFactor]:
         direction = rows.word("direction", _DIRECTIONS, "not stated")
         group = rows.group("n_analysed")
         ratio_for, source = _stated(rows, "hr_for_level"), source_id(rows, known)
+        n_events, events, patients = rows.count("n_events"), _by_level(rows, "events"), _by_level(rows, "n")
         if rows.bad or endpoint is None:
             continue
         record = rows.make(
@@ -315,12 +335,27 @@ def read_factors(rows: TableRows, known: Known) -> list[ReportedFactor]:
             group,
             source,
             *_place(rows),
+            n_events,
+            events,
+            patients,
         )
         if record is not None:
             key = (study, factor, endpoint.code, adverse, reference, analysis, group)
             once.check(key, f"{factor}, {endpoint}, {analysis}")
             records.append(record)
     return records
+
+
+def _by_level(rows: TableRows, what: str) -> tuple[int, int] | None:
+    """Counts of the adverse and of the reference level; both or neither."""
+    names = (f"{what}_adverse", f"{what}_reference")
+    adverse, reference = (rows.count(name) for name in names)
+    if adverse is not None and reference is not None:
+        return adverse, reference
+    if not rows.bad and (adverse is None) != (reference is None):
+        empty = names[0] if adverse is None else names[1]
+        rows.complain(empty, "an empty cell", "a whole number, since the other level has one")
+    return None
 
 
 def _stated(rows: TableRows, column: str) -> str:

@@ -128,6 +128,7 @@ def _survival(review: Review) -> Iterator[tuple[Cells, Extra]]:
                     "value_unit": _unit(point.share),
                     **_ci(point.ci),
                     "n_at_risk": point.n_at_risk,
+                    "n_events": record.n_events,
                     **_group(record.group, "n_group"),
                     "source_id": point.source,
                     "notes": point.notes,
@@ -218,11 +219,19 @@ def _factors(review: Review) -> Iterator[tuple[Cells, Extra]]:
                 "direction": f.direction,
                 "adjusted_for": f.adjusted_for,
                 **_group(f.group, "n_analysed"),
+                "n_events": f.n_events,
+                **_by_level("events", f.events_by_level),
+                **_by_level("n", f.n_by_level),
                 "source_id": f.source,
                 "notes": f.notes,
             },
             f.extra,
         )
+
+
+def _by_level(what: str, pair: tuple[int, int] | None) -> Cells:
+    adverse, reference = (None, None) if pair is None else pair
+    return {f"{what}_adverse": adverse, f"{what}_reference": reference}
 
 
 def _quality(review: Review) -> Iterator[tuple[Cells, Extra]]:

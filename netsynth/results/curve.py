@@ -66,6 +66,9 @@ class SurvivalCurve:
         Patients.
     n_at_risk : ndarray
         Patients at risk at the landmarks, nan where not printed.
+    n_events : int or None
+        All their events, those after the last landmark included; None when not known, or not used since there are
+        fewer than the percentages need.
     printed_lower, printed_upper : ndarray
         Confidence limits as printed, nan where they are not; `printed_level` is their level.
     se : ndarray
@@ -109,6 +112,7 @@ class SurvivalCurve:
     survival_upper: FloatArray
     n_total: int | None
     n_at_risk: FloatArray
+    n_events: int | None
     printed_lower: FloatArray
     printed_upper: FloatArray
     printed_level: float
@@ -430,8 +434,8 @@ class SurvivalCurve:
         Parameters
         ----------
         n_events : int, optional
-            Events in all, met exactly. Those that cannot have come by the last percentage come after it, by the tail
-            or at a constant hazard, and the result says so.
+            Events in all, met exactly; by default `n_events` of the curve. Those that cannot have come by the last
+            percentage come after it, by the tail or at a constant hazard, and the result says so.
         follow_up_months : float, optional
             When the last patients are censored; by default at the last percentage, or as much later as events after it
             need at the hazard of the last interval.
@@ -465,7 +469,7 @@ class SurvivalCurve:
         """
         from netsynth.results.curve_ipd import curve_ipd
 
-        return curve_ipd(self, n_events, follow_up_months)
+        return curve_ipd(self, self.n_events if n_events is None else n_events, follow_up_months)
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """The curve, its sharp bounds and the printed figures; needs matplotlib."""

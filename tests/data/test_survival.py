@@ -1,6 +1,7 @@
 """Reported percentages at landmarks, and medians and means of time-to-event outcomes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_survival_falls_within_rounding(reported):
 def test_the_order_in_which_points_are_given_does_not_matter(reported, random):
     points = list(reported.points)
     random.shuffle(points)
-    assert ReportedSurvival(reported.study, reported.endpoint, tuple(points), reported.group) == reported
+    assert replace(reported, points=tuple(points)) == reported
 
 
 def test_from_percent_takes_arrays_and_missing_limits():
@@ -98,6 +99,18 @@ def test_from_percent_takes_arrays_and_missing_limits():
     assert first == SurvivalPoint(ReportedNumber("12", "month"), percent("95.5"), None, 14, source="SRC12")
     assert second.ci == ReportedInterval.of(60, "86.0", "percent", 0.95)
     assert found.group == Group(n_total=15)
+
+
+def test_events_are_kept_shown_and_need_no_number_of_patients():
+    found = ReportedSurvival.from_percent("Chen", years=[5], percent=[73], n_total=15, n_events=np.int64(4))
+    assert (found.n_events, type(found.n_events)) == (4, int)
+    assert str(found) == "Chen, OS, overall (n = 15): 73% at 5 years; 4 events in all"
+    assert ReportedSurvival.from_json(found.to_json()) == found
+    assert curve(("5", "73")).n_events is None
+    assert "n_events" not in curve(("5", "73")).to_dict()
+    for n_events in (0, 15):
+        assert curve(("5", "73"), group=Group(n_total=15), n_events=n_events).n_events == n_events
+    assert curve(("5", "73"), n_events=1).n_total is None
 
 
 def test_from_percent_takes_years_and_an_endpoint_of_ones_own():
@@ -203,6 +216,18 @@ REFUSED = [
         lambda: curve(("1", "90", 10), ("2", "80"), ("3", "70", 11)),
         "Chen, OS, overall: the number at risk cannot rise; got 11 at 3 years after 10 at 1 year. "
         "Check the transcription.",
+    ),
+    (
+        lambda: curve(("5", "73"), group=Group(n_total=15), n_events=16),
+        "Chen, OS, overall: 16 events among 15 patients. Check both numbers.",
+    ),
+    (
+        lambda: curve(("5", "73"), n_events=-1),
+        "Chen, OS, overall: n_events must be a whole number of at least 0; got -1.",
+    ),
+    (
+        lambda: curve(("5", "73"), n_events=2.5),
+        "Chen, OS, overall: n_events must be a whole number of at least 0; got 2.5.",
     ),
     (
         lambda: levels(0.95, 0.9).ci_level,

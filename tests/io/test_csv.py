@@ -353,6 +353,47 @@ def test_wrong_rows_of_survival(folder, rows, expected):
     assert allowed in ([], [found[4]])
 
 
+EVENTS = HEADER.replace("\n", ",n_group,events\n")
+
+
+def test_events_belong_to_the_curve_whichever_rows_state_them(folder):
+    rows = ["a,OS,percent,3,year,80,%,40,", "a,OS,percent,5,year,70,%,40,12", "a,DFS,percent,5,year,60,%,40,"]
+    review = read_review(folder(survival=EVENTS + "\n".join(rows) + "\n"))
+    assert [(s.endpoint.code, len(s.points), s.n_events) for s in review.survival] == [
+        ("OS", 2, 12),
+        ("DFS", 1, None),
+    ]
+    frame = review.to_frame("survival")
+    assert str(frame["n_events"].dtype) == "Int64"
+    assert frame["n_events"].fillna(-1).tolist() == [12, 12, -1]
+    assert read_review({"studies": review.to_frame("studies"), "survival": frame}).survival == review.survival
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            ["a,OS,percent,3,year,80,%,40,12", "a,OS,percent,5,year,70,%,40,13"],
+            (3, "events", "'13'", "one number of events in all rows of a curve; row 2 has 12"),
+        ),
+        (
+            ["a,OS,percent,3,year,80,%,40,", "a,OS,percent,5,year,70,%,40,41"],
+            (3, "", "a, OS, overall: 41 events among 40 patients. Check both numbers", "rows that agree"),
+        ),
+        (
+            ["a,OS,percent,3,year,80,%,40,1.5"],
+            (2, "events", "'1.5'", "a whole number of 0 or more"),
+        ),
+        (
+            ["a,OS,median,,,80,month,40,12"],
+            (2, "events", "'12'", "an empty cell: a median has none"),
+        ),
+    ],
+)
+def test_wrong_numbers_of_events(folder, rows, expected):
+    assert problems(folder(survival=EVENTS + "\n".join(rows) + "\n")) == [("survival.csv", *expected)]
+
+
 def test_contradictions_beyond_neighbours_are_seen(folder):
     """50.0% binds 50.4%, though the vaguer 50% between them agrees with both."""
     rows = "a,OS,percent,1,year,50.0,%\na,OS,percent,2,year,50,%\na,OS,percent,3,year,50.4,%\n"

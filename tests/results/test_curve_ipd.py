@@ -169,3 +169,13 @@ def test_the_printed_text_names_what_was_assumed():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(patients.ensemble(3)) == 3
+
+
+def test_events_that_the_curve_knows_are_met_by_default():
+    curve = reconstruct_survival([36, 60], [0.83, 0.705], n_total=100, decimals=[0, 1], n_events=40)
+    patients = curve.pseudo_ipd()
+    assert patients.n_events_printed == patients.n_events == int(patients.event.sum()) == 40
+    assert curve.pseudo_ipd(n_events=45).n_events == 45
+    assert (
+        reconstruct_survival([36, 60], [0.83, 0.705], n_total=100, decimals=[0, 1]).pseudo_ipd().n_events < 40
+    )
