@@ -16,6 +16,7 @@ from netsynth.audits import (
     ratios,
     survival_intervals,
     times,
+    whole_curve,
 )
 from netsynth.audits.case import Case, Outcome, cases
 from netsynth.data.characteristic import ReportedCharacteristic
@@ -47,6 +48,7 @@ _ALONE: Final = (
     percentages.shares_of_n,
     at_risk.numbers_at_risk,
     at_risk.events,
+    whole_curve.together,
     survival_intervals.intervals,
     percentages.crude,
     times.medians,
@@ -88,7 +90,8 @@ def audit(reported: Review | AuditInput | Iterable[AuditInput]) -> Audit:
     Notes
     -----
     Percentages are held against the lattice of Kaplan-Meier estimates: with m of n patients at risk afterwards, and
-    losses when :math:`r_1 > \dots > r_c` were at risk, :math:`S = (m/n) \prod r_j / (r_j - 1)`. Intervals of survival
+    losses when :math:`r_1 > \dots > r_c` were at risk, :math:`S = (m/n) \prod r_j / (r_j - 1)`; all that is
+    printed of the curve of a few patients also against every order of events and losses. Intervals of survival
     are held against Greenwood's variance, :math:`S(1-S)/n \le \mathrm{Var} \le S^2 (1-S)/m`, those of hazard ratios
     against :math:`\mathrm{SE} \ge 2/\sqrt D`. Every number is the interval it was rounded from, both ends included. A
     finding is *impossible* if no patients give the numbers, *incoherent* if an assumption that is usually made must

@@ -6,11 +6,11 @@ core; studies spread over as many cores as joblib is told of.
 
 A study is a random part of the patients of one of ten data sets that lifelines brings, in two groups. What a paper
 would print of it is computed here without the library: Kaplan-Meier percentages as whole numbers or with a decimal,
-numbers at risk, confidence intervals on one of five scales, medians, deaths, follow-up, and the hazard ratio of the
-groups with its interval and p-value by Cox regression or, for the p-value, the log-rank test; survival free of disease
-has the same patients with an earlier event in some. Halves are rounded up or to even. Then one digit of one of the
-printed numbers is changed to another. What the record itself refuses, such as survival that rises, counts as refused;
-what the audit says of it and did not say before counts by its severity.
+numbers at risk and of events, confidence intervals on one of five scales, medians, deaths, follow-up, and the hazard
+ratio of the groups with its interval and p-value by Cox regression or, for the p-value, the log-rank test; survival
+free of disease has the same patients with an earlier event in some. Halves are rounded up or to even. Then one digit
+of one of the printed numbers is changed to another. What the record itself refuses, such as survival that rises,
+counts as refused; what the audit says of it and did not say before counts by its severity.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def one_curve(
 ) -> list[Any]:
     """Percentages and median of one endpoint in one group."""
     curve, scale = kaplan_meier(t, event), SCALES[rng.integers(len(SCALES))]
-    with_ci, with_risk = rng.random() < 0.5, rng.random() < 0.5
+    with_ci, with_risk, with_events = rng.random() < 0.5, rng.random() < 0.5, rng.random() < 0.5
     points = []
     for landmark in landmarks:
         if (t >= landmark).sum() < 1:
@@ -199,7 +199,8 @@ def one_curve(
         ReportedTime("S", find_endpoint(endpoint), "median", say.time(curve.median, unit), group)
     ]
     if points:
-        records.append(ReportedSurvival("S", find_endpoint(endpoint), tuple(points), group))
+        n_events = int(event.sum()) if with_events else None
+        records.append(ReportedSurvival("S", find_endpoint(endpoint), tuple(points), group, n_events))
     return records
 
 

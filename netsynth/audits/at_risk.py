@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from netsynth.data.proportion import ReportedProportion
 from netsynth.data.survival import ReportedSurvival
 from netsynth.kernels import lattice
 
-__all__ = ["events", "numbers_at_risk"]
+__all__ = ["allowed_events", "events", "numbers_at_risk", "printed_events"]
 
 #: One event at exactly the landmark is nothing to remark on.
 ONE: Final = 1
@@ -120,6 +120,24 @@ def _at_risk(reported: ReportedSurvival, course: _Course, tied: FloatArray, j: i
     )
 
 
+class PrintedEvents(NamedTuple):
+    """A number of events over all follow-up, and the row of the proportion that it was read from, if any."""
+
+    n: int
+    row_id: str = ""
+
+
+def printed_events(case: Case, reported: ReportedSurvival) -> list[PrintedEvents]:
+    """Events of a survival over all follow-up: as the record has them, then those of a proportion if they differ."""
+    if reported.endpoint.kind == "incidence":
+        return []
+    found = [] if reported.n_events is None else [PrintedEvents(reported.n_events)]
+    made = _events_in(case, reported)
+    if made is not None and made.n_events not in (None, reported.n_events):
+        found.append(PrintedEvents(int(made.n_events or 0), made.row_id))
+    return found
+
+
 def _events_in(case: Case, reported: ReportedSurvival) -> ReportedProportion | None:
     """Events of the endpoint in the group over all follow-up, where the study prints them as a proportion."""
     code = reported.endpoint.code.lower()
@@ -140,29 +158,36 @@ def _events_in(case: Case, reported: ReportedSurvival) -> ReportedProportion | N
 def events(case: Case) -> Iterator[Outcome]:
     """Whether the deaths over all follow-up fit survival and numbers at risk."""
     for reported in case.survival:
-        made = _events_in(case, reported) if reported.endpoint.kind == "survival" else None
-        if made is None or made.n_events is None:
-            continue
-        course = _Course(reported)
-        if not course.places:
-            yield Outcome("events", "no number at risk printed")
-            continue
-        span = _deaths(course)
-        if span.lower <= made.n_events <= span.upper:
-            yield Outcome("events")
-            continue
-        last = reported.timed[course.places[-1]]
+        for made in printed_events(case, reported):
+            yield _events(reported, made)
 
-        yield finding(
-            reported,
-            "events",
-            "impossible",
-            f"{made.n_events} events of {made.n_total} patients: survival and numbers at risk up to {when(last)} allow "
-            f"{span.lower:.0f} to {span.upper:.0f}",
-            printed=_counted(reported, course, made.n_events),
-            holds=_counts_hold(reported, course),
-            rows=[made.row_id, *(point.row_id for point in reported.timed)],
-        )
+
+def _events(reported: ReportedSurvival, made: PrintedEvents) -> Outcome:
+    if reported.n_total is None:
+        return Outcome("events", NO_SIZE)
+    span = allowed_events(reported)
+    if span is None:
+        return Outcome("events", "no number at risk printed")
+    if span.lower <= made.n <= span.upper:
+        return Outcome("events")
+    course = _Course(reported)
+    last = reported.timed[course.places[-1]]
+    return finding(
+        reported,
+        "events",
+        "impossible",
+        f"{made.n} events of {reported.n_total} patients: survival and numbers at risk up to {when(last)} allow "
+        f"{span.lower:.0f} to {span.upper:.0f}",
+        printed=_counted(reported, course, made.n),
+        holds=_counts_hold(reported, course),
+        rows=[made.row_id, *(point.row_id for point in reported.timed)],
+    )
+
+
+def allowed_events(reported: ReportedSurvival) -> Interval | None:
+    """Fewest and most events over all follow-up by the printed numbers at risk; None when there are none."""
+    course = _Course(reported)
+    return _deaths(course) if course.places else None
 
 
 def _counted(reported: ReportedSurvival, course: _Course, n_events: int) -> list[Printed]:
@@ -180,7 +205,7 @@ def _counts_hold(reported: ReportedSurvival, course: _Course) -> Callable[[Numbe
         died, size, *rest = numbers
         share = dict(zip(course.places, rest[::2], strict=True))
         at_risk = dict(zip(course.places, rest[1::2], strict=True))
-        edited = _Course(edited_curve(reported, n_total=size, share=share, at_risk=at_risk))
+        edited = _Course(edited_curve(reported, n_total=size, share=share, at_risk=at_risk, n_events=died))
         allowed = _deaths(edited)
         fits = died.value <= size.value and allowed.lower <= died.value <= allowed.upper
         return bool(fits and (edited.tied <= ONE).all())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from netsynth.audits.edits import Numbers, Printed, smallest_corrections
+from netsynth.audits.edits import MOST_PAIRS, Numbers, Printed, smallest_corrections
 from netsynth.data.characteristic import ReportedCharacteristic
 from netsynth.data.factor import ReportedFactor
 from netsynth.data.number import ReportedNumber
@@ -94,11 +94,12 @@ def finding(
     unless: str = "",
     printed: Sequence[Printed] = (),
     holds: Callable[[Numbers], bool] | None = None,
+    most_pairs: int = MOST_PAIRS,
     rows: Sequence[str] = (),
     other_study: str = "",
 ) -> Outcome:
     """A finding about a record, with the smallest corrections of the numbers in play."""
-    corrections = smallest_corrections(printed, holds) if holds else None
+    corrections = smallest_corrections(printed, holds, most_pairs) if holds else None
     endpoint = getattr(record, "endpoint", None)
     return Outcome(
         check,
@@ -141,8 +142,9 @@ def edited_curve(
     share: dict[int, ReportedNumber] | None = None,
     at_risk: dict[int, ReportedNumber] | None = None,
     ci: dict[int, tuple[ReportedNumber, ReportedNumber]] | None = None,
+    n_events: ReportedNumber | None = None,
 ) -> ReportedSurvival:
-    """The record with other numbers at some of its points, checked as it was.
+    """The record with other numbers at some of its points, checked as it was; events only where it has them.
 
     Raises
     ------
@@ -159,4 +161,5 @@ def edited_curve(
         for i, point in enumerate(reported.points)
     ]
     group = reported.group if n_total is None else replace(reported.group, n_total=int(n_total.value))
-    return replace(reported, points=tuple(points), group=group)
+    events = reported.n_events if reported.n_events is None or n_events is None else int(n_events.value)
+    return replace(reported, points=tuple(points), group=group, n_events=events)

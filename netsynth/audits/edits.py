@@ -10,11 +10,11 @@ from typing import Final, NamedTuple, TypeAlias
 from netsynth.data.number import ReportedNumber
 from netsynth.errors import InvalidInputError
 
-__all__ = ["Corrections", "Printed", "count", "edits", "smallest_corrections"]
+__all__ = ["MOST_PAIRS", "Corrections", "Printed", "count", "edits", "smallest_corrections"]
 
 #: Corrections that are kept.
 MOST_KEPT: Final = 3
-#: Changes of two numbers at once are tried when there are no more of them than these.
+#: Changes of two numbers at once that are tried, unless a check says otherwise.
 MOST_PAIRS: Final = 800
 
 Numbers: TypeAlias = tuple[ReportedNumber, ...]
@@ -82,7 +82,9 @@ def _is_written(text: str) -> bool:
     return not (digits.startswith("0") and len(digits) > 1 and digits[1] != ".")
 
 
-def smallest_corrections(printed: Sequence[Printed], holds: Callable[[Numbers], bool]) -> Corrections:
+def smallest_corrections(
+    printed: Sequence[Printed], holds: Callable[[Numbers], bool], most_pairs: int = MOST_PAIRS
+) -> Corrections:
     """Changes in as few of the numbers as possible with which `holds` is true; the smallest in proportion first.
 
     Parameters
@@ -91,6 +93,8 @@ def smallest_corrections(printed: Sequence[Printed], holds: Callable[[Numbers], 
         The numbers that contradict each other; counts keep whole.
     holds : callable
         Whether the numbers, in the same order, fit together; an `InvalidInputError` counts as no.
+    most_pairs : int
+        Changes of two numbers at once are tried when there are no more of them than these.
 
     Examples
     --------
@@ -101,7 +105,7 @@ def smallest_corrections(printed: Sequence[Printed], holds: Callable[[Numbers], 
     candidates = [tuple(_edited(one.number)) for one in printed]
     for size in (1, 2):
         places = list(combinations(range(len(printed)), size))
-        if size == 2 and sum(len(candidates[i]) * len(candidates[j]) for i, j in places) > MOST_PAIRS:
+        if size == 2 and sum(len(candidates[i]) * len(candidates[j]) for i, j in places) > most_pairs:
             break
         found: list[tuple[float, str]] = []
         for at in places:

@@ -16,7 +16,7 @@ from netsynth.data.number import ReportedNumber
 from netsynth.data.survival import ReportedSurvival, SurvivalPoint
 from netsynth.kernels import lattice
 
-__all__ = ["crude", "shares_of_n"]
+__all__ = ["can_be", "crude", "shares_of_n"]
 
 UNDECIDED: Final = f"more than {lattice.MOST_PATIENTS} patients, or too long a search"
 #: A chance below this that percentages with losses look like shares of n is suspicious.
@@ -37,7 +37,7 @@ def _share_of_n(reported: ReportedSurvival, i: int, point: SurvivalPoint) -> Out
         return Outcome("percentage of n", NO_SIZE)
     if not is_sharp(point.share):
         return Outcome("percentage of n", ABOUT)
-    possible = _can_be(point.share, n, incidence=reported.endpoint.kind == "incidence")
+    possible = can_be(point.share, n, incidence=reported.endpoint.kind == "incidence")
     if possible is None:
         return Outcome("percentage of n", UNDECIDED)
     if possible:
@@ -47,7 +47,7 @@ def _share_of_n(reported: ReportedSurvival, i: int, point: SurvivalPoint) -> Out
         curve = edited_curve(reported, share={i: numbers[0]}, n_total=numbers[1])
         size = int(numbers[1].value)
         incidence = curve.endpoint.kind == "incidence"
-        return all(_can_be(p.share, size, incidence=incidence) is not False for p in curve.points)
+        return all(can_be(p.share, size, incidence=incidence) is not False for p in curve.points)
 
     below, above = (_nearest(point.share, n, step, reported) for step in (-1, 1))
     near = _format.listing([str(number) for number in (below, above) if number is not None])
@@ -64,7 +64,8 @@ def _share_of_n(reported: ReportedSurvival, i: int, point: SurvivalPoint) -> Out
 
 
 @lru_cache(maxsize=8192)
-def _can_be(share: ReportedNumber, n: int, *, incidence: bool = False) -> bool | None:
+def can_be(share: ReportedNumber, n: int, *, incidence: bool = False) -> bool | None:
+    """Whether n patients can give a percentage; None when that is not decided."""
     low, high = share.probability_interval
     if incidence:  # one event weighs 1/n or, after losses, more
         return low <= 0 or high >= 1 / n - 1e-12
@@ -79,7 +80,7 @@ def _nearest(share: ReportedNumber, n: int, step: int, reported: ReportedSurviva
     value = share.value
     while 0 <= (value := value + step * unit) <= most + unit / 2:
         candidate = ReportedNumber(f"{value:.{decimals}f}", share.unit)
-        if _can_be(candidate, n, incidence=reported.endpoint.kind == "incidence") is not False:
+        if can_be(candidate, n, incidence=reported.endpoint.kind == "incidence") is not False:
             return candidate
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -11,9 +10,10 @@ import numpy as np
 
 from netsynth import _format
 from netsynth._typing import Interval
-from netsynth.audits.case import ABOUT, Case, Outcome, Reported, finding, is_sharp
+from netsynth.audits.case import ABOUT, Case, Outcome, Reported, finding, is_sharp, same_patients
 from netsynth.audits.edits import Numbers, Printed, count
 from netsynth.data.factor import ReportedFactor
+from netsynth.data.harmonise import is_graded
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.survival import SurvivalPoint
 from netsynth.kernels.information import WaldRange, least_events, least_se, least_se_of_arms, wald_range
@@ -26,11 +26,6 @@ __all__ = ["directions", "events", "intervals", "pvalues"]
 #: interval: by a quarter in 3 to 4% and by a half in 1% of random parts of real trials.
 SELDOM, HARDLY_EVER = 0.25, 0.5
 ALPHA: Final = 0.05
-_GRADED: Final = re.compile(
-    r"^(?:higher|lower|larger|smaller|longer|shorter|older|younger|greater|more|less|fewer|increas|decreas|per\b)|"
-    r"\bper\b|continuous",
-    re.IGNORECASE,
-)
 
 
 class _Wald(NamedTuple):
@@ -240,7 +235,7 @@ def _no_bound(result: ReportedFactor) -> str:
     levels = (result.adverse_level, result.reference_level)
     if not all(levels):
         return "levels not stated"
-    return "perhaps continuous" if any(_GRADED.search(level) for level in levels) else ""
+    return "perhaps continuous" if any(is_graded(level) for level in levels) else ""
 
 
 def _least(wald: _Wald, n_events: int, arms: tuple[int, int] | None) -> float:
@@ -271,7 +266,11 @@ def _sizes(case: Case) -> dict[str, int]:
 
 
 def _events_of(case: Case, result: ReportedFactor) -> int | None:
-    """Events of the endpoint among the patients analysed, where the study prints them as a proportion."""
+    """Events of the endpoint among the patients analysed, beside their survival or as a proportion."""
+    for reported in case.survival:
+        alike = reported.endpoint == result.endpoint and same_patients(reported.group, result.group)
+        if alike and reported.n_total == result.group.n_total and reported.n_events is not None:
+            return reported.n_events
     code = result.endpoint.code.lower()
     wanted = {f"{code} events", f"{code}_events", *(("deaths",) if code == "os" else ())}
     for made in case.proportions:

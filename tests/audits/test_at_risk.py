@@ -123,3 +123,22 @@ def test_events_of_other_endpoints(find, curve):
     assert find("events", printed, deaths(5, 100)) == ()
     (one,) = find("events", printed, deaths(5, 100, "PFS events"))
     assert one.endpoint == "PFS"
+
+
+def test_events_printed_beside_the_curve(find, tally, curve):
+    """The same limits as of a proportion; a proportion that repeats the number counts once, another one twice."""
+    printed = {"years": [3, 5, 10], "percent": [83, 71, 42], "n": 100, "n_at_risk": [75, 52, 18]}
+    for d in (28, 67):
+        assert find("events", curve(**printed, n_events=d)) == ()
+    for d in (27, 68):
+        (one,) = find("events", curve(**printed, n_events=d))
+        assert one.message == (
+            f"{d} events of 100 patients: survival and numbers at risk up to 10 years allow 28 to 67"
+        )
+    (one,) = find("events", curve(**printed, n_events=74))
+    assert "events 64 instead of 74" in one.corrections
+    assert tally("events", curve(**printed, n_events=40), deaths(40, 100)) == (1, 0, {})
+    assert tally("events", curve(**printed, n_events=40), deaths(27, 100)) == (2, 1, {})
+    assert tally("events", curve([3], [50], n_events=40)) == (0, 0, {"n not printed": 1})
+    assert tally("events", curve([3], [50], 90, n_events=40)) == (0, 0, {"no number at risk printed": 1})
+    assert tally("events", curve([3], [50], 90, "recurrence", n_events=40)) is None

@@ -6,6 +6,7 @@ from netsynth.data.factor import ReportedFactor
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.study import Group
+from netsynth.data.survival import ReportedSurvival
 
 MIDDLE, PVALUE = "hazard ratio and interval", "hazard ratio and p-value"
 EVENTS, SAID = "hazard ratio and events", "direction and significance"
@@ -163,6 +164,9 @@ def test_events_bound_more_than_patients(find, tally):
     assert "events 233 instead of 133" in one.corrections
     assert tally(EVENTS, made, deaths(133, 400)) == (1, 0, {})  # of other patients
     assert len(find(EVENTS, made, deaths(133, 410, "OS events"))) == 1
+    for d, n_found in ((233, 0), (133, 1)):  # printed beside the curve of the same patients
+        survival = ReportedSurvival.from_percent("A", "OS", years=[1], percent=[69], n_total=410, n_events=d)
+        assert len(find(EVENTS, made, survival)) == n_found
 
 
 def test_a_refuted_tutorial(find):

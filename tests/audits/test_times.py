@@ -143,6 +143,15 @@ def test_rounding_is_allowed_for(find, curve):
     assert len(find(ORDER, curve([5], ["60.6"], endpoint="PFS"), curve([5], [60]))) == 1
 
 
+def test_losses_may_miss_an_order_that_is_not_sure_by_two_patients(find, curve):
+    """Of 50 patients, 4 percent points, beside the rounding of both; what is sure cannot be missed."""
+    os = curve([5], ["60.0"], n=50)
+    assert find(ORDER, curve([5], ["64.0"], endpoint="PFS", n=50), os) == ()
+    assert len(find(ORDER, curve([5], ["64.2"], endpoint="PFS", n=50), os)) == 1
+    dss = curve([5], ["60.0"], endpoint="DSS", n=50)
+    assert len(find(ORDER, curve([5], ["60.2"], n=50), dss)) == 1
+
+
 def test_an_earlier_percentage_binds_a_later_one(find, curve):
     (one,) = find(ORDER, curve([5], [70], endpoint="PFS"), curve([3, 10], [60, 20]))
     assert one.message == "PFS of 70% at 5 years is above OS of 60% at 3 years"
