@@ -169,7 +169,7 @@ def compare_arms(
     ... )
     >>> found = compare_arms(mp, placebo, horizon=20, landmarks=[10], printed_hr="0.21 (0.09-0.47)")
     >>> [round(limit, 2) for limit in found.hazard_ratio_interval()], found.is_consistent
-    ([0.09, 0.46], True)
+    ([0.09, 0.47], True)
     >>> print(f"{found.rmst_difference.natural:.1f} weeks longer in remission, of the first 20")
     7.7 weeks longer in remission, of the first 20
     """

@@ -228,3 +228,41 @@ def test_arms_are_simulated_from_their_own_numbers(monkeypatch):
     lives = [module.SCALE * (rng.exponential(1.0, n) / ratio) ** (1 / module.SHAPE) for ratio in (0.6, 1.0)]
     means = [np.minimum(life, module.HORIZON).mean() for life in lives]
     assert means[0] - means[1] == pytest.approx(module.truth()["rmst_difference"], abs=0.12)
+
+
+DRAWS = pd.read_csv(ROOT / "validation" / "results" / "draws_calibration.csv")
+
+
+def test_the_page_of_the_ledger_quotes_the_simulation():
+    text = (ROOT / "docs" / "methods" / "ledger.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| ((?:table|patients)(?:, total)?) \| (\d\.\d\d, .*) \|$", text)
+    assert len(rows) == 4
+    mean = DRAWS.groupby(["report", "question"])[["median_distance", "beyond_2"]].mean()
+    for report, cells in rows:
+        questions = ("mean", "survival", "log rate", "events", "log hazard ratio")
+        for question, cell in zip(questions, cells.split(" | "), strict=True):
+            if cell == "–":
+                assert (report, question) not in mean.index
+                continue
+            median, beyond = map(float, cell.rstrip("%").split(", "))
+            assert median == pytest.approx(mean.median_distance[report, question], abs=0.0051)
+            assert beyond == pytest.approx(100 * mean.beyond_2[report, question], abs=0.51)
+
+
+def test_draws_are_as_wide_as_they_are_off():
+    mean = DRAWS.groupby(["report", "question"])[["median_distance", "beyond_2"]].mean()
+    assert mean.median_distance.between(0.35, 0.95).all()
+    # the mean over twelve settings of 18 arms has a standard error of 0.015
+    assert (mean.beyond_2 < 0.05 + 4 * 0.015).all()
+
+
+def test_draws_are_simulated_from_their_own_numbers(monkeypatch):
+    module = load("draws_calibration")
+    monkeypatch.setattr(module, "N_DRAWS", 3)
+    setting = module.Setting("coarse", "both", 1, np.random.SeedSequence(3))
+    first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    assert set(first.report) == set(module.REPORTS)
+    # the draws of the law lie about the patients themselves: of many of whom some are cured 1 - exp(-0.9 * 0.7) die
+    data = module.patients("cured", "one day", module.RATIO, 100_000, np.random.default_rng(1))
+    assert data.event.mean() == pytest.approx(1 - np.exp(-0.63 * (1 - np.exp(-48 / 15))), abs=0.02)

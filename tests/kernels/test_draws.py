@@ -123,3 +123,77 @@ def test_rounded_levels_of_exact_steps_are_drawn_within_their_rounding():
         assert set(again.time.tolist()) <= set(time.tolist())
         # half a unit of the last decimal each, and the patients are whole
         assert np.abs(again.at(time) - level).max() < 0.02
+
+
+def off_axes(rng, points, end, *, noise=0.002, time_noise=0.003):
+    """The points when both ends of both axes are off, by the noise of a click divided by the root of 2."""
+    time, level = points
+    early, late = rng.normal(0.0, time_noise * end / np.sqrt(2), 2)
+    low, high = rng.normal(0.0, noise / np.sqrt(2), 2)
+    return np.clip(time + early + (late - early) * time / end, 0.0, end), level * (1 + high - low) + low
+
+
+def test_the_mean_of_the_patients_is_as_far_from_the_draws_as_these_are_from_each_other():
+    rng = np.random.default_rng(8)
+    distance = []
+    for _ in range(24):
+        data = patients(rng, 150)
+        end, horizon = float(data.time[-1]), 0.6 * float(data.time[-1])
+        time = np.linspace(0, end, 5, endpoint=False)
+        known = Table(time, np.array(at_risk(data.time, time)), end)
+        points = off_axes(rng, clicks(rng, data), end)
+        trace = line(points[0], np.clip(points[1], 0, 1), end)
+        drawn = [draw_rows(trace, points[0], known, rng) for _ in range(10)]
+        means = [kaplan_meier(draw.time, draw.event).mean(horizon) for draw in drawn]
+        distance.append(abs(kaplan_meier(*data).mean(horizon) - np.mean(means)) / np.std(means, ddof=1))
+    # of one draw more the median is 0.67 and one of twenty is beyond 2; with 10 draws a little more
+    assert 0.4 < np.median(distance) < 0.95
+    assert np.mean(np.array(distance) > 2) <= 0.17
+
+
+def test_exact_steps_leave_the_places_of_censorings_open_and_nothing_else():
+    rng = np.random.default_rng(3)
+    data = patients(rng, 60)
+    time, level = lower_corners(data)
+    end = float(data.time[-1])
+    at = np.linspace(0, end, 4, endpoint=False)
+    known = Table(at, np.array(at_risk(data.time, at)), end, int(data.event.sum()))
+    drawn = [draw_rows(steps(time, level, end), time, known, rng) for _ in range(20)]
+    early = [np.minimum(draw.time, at[-1]).sum() for draw in drawn]
+    # uniform in each gap: the sum of their times varies at least by what one in each of a few gaps does
+    assert np.std(early) > 0.002 * np.mean(early)
+    assert abs(np.minimum(data.time, at[-1]).sum() - np.mean(early)) < 3 * np.std(early)
+    for draw in drawn:
+        assert (
+            np.abs(kaplan_meier(draw.time, draw.event).at(time[time < at[-1]]) - level[time < at[-1]]).max()
+            < 1e-6
+        )
+
+
+def test_after_the_last_number_at_risk_follow_up_may_go_on_or_end():
+    rng = np.random.default_rng(9)
+    data = patients(rng, 300, "cured", "staggered")
+    end = 0.6 * float(data.time[-1])
+    data = data._replace(time=np.minimum(data.time, end), event=np.where(data.time < end, data.event, 0))
+    trace, points, known = figure(data, rng, 3)
+    left = known.n_at_risk[-1]
+    drawn = (draw_rows(trace, points, known, rng) for _ in range(60))
+    followed = [((draw.time == end) & (draw.event == 0)).sum() / left for draw in drawn]
+    nobody_lost = max(followed)
+    assert (
+        0.15 < np.mean(np.array(followed) > nobody_lost - 0.1) < 0.55
+    )  # a third, and those of little censoring
+    assert min(followed) < 0.5 * nobody_lost
+
+
+def test_a_total_without_a_table_leaves_open_how_late_the_censoring_of_many_was():
+    rng = np.random.default_rng(10)
+    life = np.where(rng.random(400) < 0.5, 999.0, rng.exponential(15.0, 400))
+    until = np.minimum(rng.uniform(5.0, 50.0, 400), rng.exponential(40.0, 400))
+    time, event = np.minimum(life, until), (life <= until).astype(int)
+    order = np.argsort(time)
+    data = patients(rng, 400)._replace(time=time[order], event=event[order])
+    trace, points, known = figure(data, rng, 1, total=True)
+    stays = [draw_rows(trace, points, known, rng).time.sum() for _ in range(24)]
+    # follow-up that ends evenly from the start on, as here, is too late for the total; a hazard goes with it
+    assert np.std(stays) > 0.015 * np.mean(stays)
