@@ -6,6 +6,7 @@ from netsynth.arms import compare_arms
 from netsynth.audit import audit
 from netsynth.bayes import pool_bayes
 from netsynth.counts import pool_proportions, pool_rates
+from netsynth.couple import couple_arms
 from netsynth.data.characteristic import ReportedCharacteristic
 from netsynth.data.digitized import DigitizedCurve
 from netsynth.data.endpoint import ENDPOINTS, Endpoint
@@ -64,6 +65,7 @@ from netsynth.results.audit import Audit, AuditFinding
 from netsynth.results.cohort_series import CohortSeries
 from netsynth.results.contrast import Contrast
 from netsynth.results.counts import PooledCounts
+from netsynth.results.coupled import CoupledArms
 from netsynth.results.curve import SurvivalCurve
 from netsynth.results.dependence_sensitivity import DependenceSensitivity
 from netsynth.results.dependent import DependentEffect, OverlapCovariance
@@ -120,6 +122,7 @@ __all__ = [
     "ConvergenceError",
     "CorrelationSensitivity",
     "CountDistribution",
+    "CoupledArms",
     "DependenceSensitivity",
     "DependentEffect",
     "DependentRegression",
@@ -196,6 +199,7 @@ __all__ = [
     "combine_analyses",
     "compare_arms",
     "compare_subgroups",
+    "couple_arms",
     "datasets",
     "failsafe_n",
     "fit_fragments",

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from netsynth import _format, _validate
-from netsynth._printed import Printed, from_arrays, from_report, percent
+from netsynth._fragments import (
+    Fragment,
+    Item,
+    ci_fragments,
+    evidence_of,
+    median_fragments,
+    positive_time,
+    risk_fragments,
+    shown_months,
+    survival_fragments,
+)
+from netsynth._printed import Printed, events_of, from_arrays, from_report
 from netsynth.data.number import ReportedNumber
 from netsynth.data.survival import ReportedSurvival
 from netsynth.errors import (
     Caution,
     ConvergenceError,
     ImpossibleReportError,
-    InconsistentReportWarning,
     InvalidInputError,
     NarrowIntervalWarning,
     caution,
@@ -25,37 +35,17 @@ from netsynth.errors import (
 from netsynth.kernels.feasibility import may_exist
 from netsynth.kernels.fragment_times import place
 from netsynth.kernels.fragments import Evidence, FragmentPrior, Paths, sample_paths
-from netsynth.kernels.intervals import critical_value
-from netsynth.kernels.survival_variance import SCALES, detected_se
 from netsynth.results.fragments import FragmentPosterior
 
 __all__ = ["FragmentPrior", "fit_fragments"]
 
 _SEED: Final = 20120515
-_METHODS: Final = 0.03  # relative: how far standard errors by the usual methods are from one another
-_FOLLOWED: Final = 0.1  # how far the share still followed at the median follow-up may be from a half
 _MOST: Final = 16  # times as many particles, at most, when few of them meet the report
 _ENOUGH: Final = 40  # different histories
 #: Above one half: a median is the first time at which survival is one half or less. Programs that print the middle of a
 #: stretch at exactly one half are given the benefit of the doubt before a report is called impossible.
 _ABOVE: Final = 1e-7
 _LARGEST: Final = 2000  # patients for whom impossibility is looked into
-
-
-class _Item(NamedTuple):
-    """One limit that a fragment sets."""
-
-    kind: Literal["survival", "limit", "at risk", "events", "se", "followed", "first loss", "end"]
-    time: float
-    lower: float = 0.0
-    upper: float = 1.0
-
-
-class _Fragment(NamedTuple):
-    """A printed number in words, and the limits it sets."""
-
-    text: str
-    items: tuple[_Item, ...]
 
 
 def fit_fragments(
@@ -66,6 +56,7 @@ def fit_fragments(
     decimals: int | Sequence[int] | None = None,
     n_at_risk: npt.ArrayLike | None = None,
     at_risk_months: npt.ArrayLike | None = None,
+    at_risk_within: npt.ArrayLike = 0,
     n_events: int | None = None,
     median_months: float | ReportedNumber | None = None,
     ci_lower: npt.ArrayLike | None = None,
@@ -86,7 +77,7 @@ def fit_fragments(
     ----------
     landmark_months : array_like of float, shape (m,), or ReportedSurvival, optional
         Times of the percentages, positive and increasing. A `ReportedSurvival` brings its percentages with their
-        rounding, number of patients, numbers at risk and confidence limits.
+        rounding, number of patients, numbers at risk, confidence limits and number of events.
     survival : array_like of float, shape (m,), optional
         Survival there by the Kaplan-Meier method, as probabilities.
     n_total : int
@@ -98,6 +89,9 @@ def fit_fragments(
         Numbers at risk, at the landmarks or, if these are given, at `at_risk_months`; nan where not printed.
     at_risk_months : array_like of float, optional
         Times of the numbers at risk, as under a published curve, from 0 on.
+    at_risk_within : int or sequence of int
+        By how many `n_at_risk` may be off, such as 1 when it was read off a graph; one for all or one for each. Of a
+        `ReportedSurvival` it speaks only without `at_risk_months`.
     n_events : int, optional
         Events in all, up to the end of follow-up.
     median_months : float or ReportedNumber, optional
@@ -179,6 +173,8 @@ def fit_fragments(
         ci_level,
         label,
     )
+    if isinstance(landmark_months, ReportedSurvival):
+        n_events = events_of(landmark_months, n_events, label)
     patients = _patients(printed, n_total, where)
     step = float(_validate.finite_1d([time_step_months], "time_step_months", where=where)[0])
     if step < 0:
@@ -186,32 +182,34 @@ def fit_fragments(
     size = _validate.count(draws, "draws", where=where, minimum=100)
 
     cautions: list[Caution] = []
-    found: list[_Fragment] = []
+    found: list[Fragment] = []
     if printed is not None:
-        found += _survival_fragments(printed)
-        found += _ci_fragments(printed, cautions, where)
-    found += _risk_fragments(printed, n_at_risk, at_risk_months, patients, step, where)
-    found += _median_fragments(median_months, where)
+        found += survival_fragments(printed)
+        found += ci_fragments(printed, cautions, where)
+    found += risk_fragments(printed, n_at_risk, at_risk_months, at_risk_within, patients, step, where)
+    found += median_fragments(median_months, where)
     if min_follow_up_months is not None:
-        shortest = _time(min_follow_up_months, "min_follow_up_months", where)
-        found.append(_Fragment(f"nobody lost before {_months(shortest)}", (_Item("first loss", shortest),)))
+        shortest = positive_time(min_follow_up_months, "min_follow_up_months", where)
+        found.append(
+            Fragment(f"nobody lost before {shown_months(shortest)}", (Item("first loss", shortest),))
+        )
     if median_follow_up_months is not None:
-        middle = _time(median_follow_up_months, "median_follow_up_months", where)
-        found.append(_Fragment(f"median follow-up {_months(middle)}", (_Item("followed", middle),)))
+        middle = positive_time(median_follow_up_months, "median_follow_up_months", where)
+        found.append(Fragment(f"median follow-up {shown_months(middle)}", (Item("followed", middle),)))
     if n_events is not None:
         total = _validate.count(n_events, "n_events", where=where)
         if total > patients:
             raise InvalidInputError(f"{where}: {total} events among {patients} patients. Check both numbers.")
-        found.append(_Fragment(_format.plural(total, "event"), (_Item("events", 0.0, total, total),)))
+        found.append(Fragment(_format.plural(total, "event"), (Item("events", 0.0, total, total),)))
     last = max((item.time for each in found for item in each.items if item.time < math.inf), default=0.0)
     if max_follow_up_months is not None:
-        longest = _time(max_follow_up_months, "max_follow_up_months", where)
+        longest = positive_time(max_follow_up_months, "max_follow_up_months", where)
         if longest < last - 1e-9:
             raise InvalidInputError(
-                f"{where}: something is printed for {_months(last)}, after the longest follow-up of "
-                f"{_months(longest)}. Check both."
+                f"{where}: something is printed for {shown_months(last)}, after the longest follow-up of "
+                f"{shown_months(longest)}. Check both."
             )
-        found.append(_Fragment(f"longest follow-up {_months(longest)}", (_Item("end", longest),)))
+        found.append(Fragment(f"longest follow-up {shown_months(longest)}", (Item("end", longest),)))
         end = longest
     else:
         end = 2.0 * last if n_events is not None else last
@@ -221,7 +219,7 @@ def fit_fragments(
         )
     last = last or end
     prior = FragmentPrior() if prior is None else prior
-    evidence = _evidence(patients, found, last, end, half=0.5 + _ABOVE)
+    evidence = evidence_of(patients, found, last, end, half=0.5 + _ABOVE)
     generator = np.random.default_rng(rng)
 
     paths, thin = _paths(evidence, found, prior, size, generator, last, end, where)
@@ -230,7 +228,7 @@ def fit_fragments(
             caution(
                 NarrowIntervalWarning,
                 f"the {paths.kind.shape[0]} draws have only {paths.n_distinct} ancestors up to "
-                f"{_months(float(evidence.time[0]))}; posterior distributions are rough, so fit with more draws",
+                f"{shown_months(float(evidence.time[0]))}; posterior distributions are rough, so fit with more draws",
                 where=where,
             )
         )
@@ -251,6 +249,7 @@ def fit_fragments(
         event=data.event,
         last_months=last,
         has_tail=end > last,
+        is_whole=n_events is not None or max_follow_up_months is not None,
         log_evidence=paths.log_evidence,
         log_evidence_se=paths.log_evidence_se,
         n_effective=min(paths.n_effective, float(size)),
@@ -308,167 +307,12 @@ def _patients(printed: Printed | None, n_total: int | None, where: str) -> int:
     return _validate.count(given, "n_total", where=where, minimum=1)
 
 
-def _time(value: float, name: str, where: str) -> float:
-    return float(_validate.positive_1d([value], name, where=where)[0])
-
-
-def _months(time: float) -> str:
-    text = _format.shortest(time, 2)
-    return f"{text}{_format.unit_suffix('month', text)}"
-
-
-# --- fragments
-
-
-def _survival_fragments(printed: Printed) -> list[_Fragment]:
-    rows = zip(printed.time, printed.survival, printed.lower, printed.upper, strict=True)
-    return [
-        _Fragment(
-            f"{percent(share)} at {_months(time)}", (_Item("survival", float(time), float(low), float(high)),)
-        )
-        for time, share, low, high in rows
-    ]
-
-
-def _ci_fragments(printed: Printed, cautions: list[Caution], where: str) -> list[_Fragment]:
-    """Standard errors that printed intervals stand for, with the error of their rounding and of methods."""
-    found = detected_se(
-        printed.survival, printed.ci_lower, printed.ci_upper, printed.ci_half_width, level=printed.ci_level
-    )
-    z = float(critical_value(np.inf, printed.ci_level))
-    fragments = []
-    for j, time in enumerate(printed.time.tolist()):
-        se = float(found.se[j])
-        if not math.isfinite(se) or se <= 0:
-            continue
-        limits = f"{percent(printed.ci_lower[j])} to {percent(printed.ci_upper[j])} at {_months(time)}"
-        if not found.admissible[j]:
-            message = (
-                f"the interval {limits} is symmetric on none of the scales {', '.join(SCALES)}; left out"
-            )
-            cautions.append(caution(InconsistentReportWarning, message, where=where, stacklevel=4))
-            continue
-        # each limit is uniform within its rounding: their difference has a variance of 2 h^2 / 3
-        rounding = float(printed.ci_half_width[j]) * math.sqrt(2.0 / 3.0) / (2.0 * z)
-        error = math.hypot(rounding, _METHODS * se)
-        fragments.append(_Fragment(f"interval {limits}", (_Item("se", time, se, error),)))
-    return fragments
-
-
-def _risk_fragments(
-    printed: Printed | None,
-    n_at_risk: npt.ArrayLike | None,
-    at_risk_months: npt.ArrayLike | None,
-    patients: int,
-    step: float,
-    where: str,
-) -> list[_Fragment]:
-    pairs: list[tuple[float, float]] = []
-    if at_risk_months is not None:
-        if n_at_risk is None:
-            raise InvalidInputError(f"{where}: at_risk_months needs n_at_risk.")
-        times = _validate.finite_1d(at_risk_months, "at_risk_months", where=where)
-        counts = _validate.array_1d(n_at_risk, "n_at_risk", where=where)
-        _validate.same_length(times, "at_risk_months", counts, "n_at_risk", where=where)
-        if (times < 0).any() or (np.diff(times) <= 0).any():
-            raise InvalidInputError(
-                f"{where}: at_risk_months must increase from 0 on; got {times.tolist()!r:.80}."
-            )
-        pairs += zip(times.tolist(), counts.tolist(), strict=True)
-    if printed is not None:
-        pairs += zip(printed.time.tolist(), printed.n_at_risk.tolist(), strict=True)
-    fragments, seen = [], dict[float, float]()
-    for time, given in pairs:
-        if math.isnan(given) or seen.get(time) == given:
-            continue
-        if time in seen:
-            raise InvalidInputError(
-                f"{where}: {seen[time]:g} and {given:g} at risk at {_months(time)}; give one of them."
-            )
-        seen[time] = given
-        m = _validate.count(given, "n_at_risk", where=where)
-        at = max(time - step, 0.0)
-        if at > 0:
-            fragments.append(_Fragment(f"{m} at risk at {_months(time)}", (_Item("at risk", at, m, m),)))
-        elif m != patients:
-            raise InvalidInputError(
-                f"{where}: {m} at risk at {_months(time)}, but there are {patients} patients. Check both numbers."
-            )
-    return fragments
-
-
-def _median_fragments(median: float | ReportedNumber | None, where: str) -> list[_Fragment]:
-    """Survival is at least 1/2 where the median may begin, and at most 1/2 where it must be past."""
-    if median is None:
-        return []
-    number = ReportedNumber.of(median, "month")
-    if number.value <= 0:
-        raise InvalidInputError(f"{where}: the median must be positive; got {number}.")
-    start, stop = number.months_interval
-    items = []
-    if not number.text:
-        items.append(_Item("limit", math.inf, 0.5, 1.0))  # at the last time, whenever that is
-    else:
-        if start > 0:
-            items.append(_Item("limit", start, 0.5, 1.0))
-        if stop < math.inf:
-            items.append(_Item("limit", stop, 0.0, 0.5))
-    return [_Fragment(f"median {number}", tuple(items))]
-
-
-def _evidence(
-    patients: int, fragments: Sequence[_Fragment], last: float, end: float, *, half: float = 0.5
-) -> Evidence:
-    """Limits at all times at which a fragment says something; survival is at least `half` before a median."""
-    items = [item for each in fragments for item in each.items]
-    times = {item.time for item in items if 0.0 < item.time < math.inf}
-    time = np.array(sorted(times | {last, end}))
-    place = {each: j for j, each in enumerate(time.tolist())}
-    k = time.size
-    lower, upper, is_estimate = np.zeros(k), np.ones(k), np.zeros(k, np.bool_)
-    at_risk = np.full(k, -1, np.int64)
-    se, se_sd, followed, followed_sd = (np.full(k, np.nan) for _ in range(4))
-    total, first_loss = -1, 0.0
-    for kind, at, low, high in items:
-        j = place.get(at, k - 1)
-        if kind in ("survival", "limit"):
-            is_before_median = kind == "limit" and low > 0.0
-            lower[j], upper[j] = max(lower[j], half if is_before_median else low), min(upper[j], high)
-            # somebody must still be followed where a median is said not to be reached
-            is_estimate[j] |= kind == "survival" or is_before_median
-        elif kind == "at risk":
-            at_risk[j] = int(low)
-        elif kind == "events":
-            total = int(low)
-        elif kind == "se":
-            se[j], se_sd[j] = low, high
-        elif kind == "followed":
-            followed[j], followed_sd[j] = 0.5, _FOLLOWED
-        elif kind == "first loss":
-            first_loss = at
-    return Evidence(
-        n_total=patients,
-        time=time,
-        lower=lower,
-        upper=upper,
-        is_estimate=is_estimate,
-        n_at_risk=at_risk,
-        se=se,
-        se_sd=se_sd,
-        followed=followed,
-        followed_sd=followed_sd,
-        n_events=total,
-        first_loss=first_loss,
-        scale=last,
-    )
-
-
 # --- draws, or why there are none
 
 
 def _paths(
     evidence: Evidence,
-    fragments: Sequence[_Fragment],
+    fragments: Sequence[Fragment],
     prior: FragmentPrior,
     size: int,
     rng: np.random.Generator,
@@ -497,7 +341,7 @@ def _paths(
 
 
 def _refuse_impossible(
-    evidence: Evidence, fragments: Sequence[_Fragment], last: float, end: float, where: str
+    evidence: Evidence, fragments: Sequence[Fragment], last: float, end: float, where: str
 ) -> None:
     """Raise if no data set can produce the report, with fragments none of which can be spared for that."""
     n = evidence.n_total
@@ -506,12 +350,12 @@ def _refuse_impossible(
     kept = list(fragments)
     for each in fragments:
         fewer = [other for other in kept if other is not each]
-        if not may_exist(_evidence(n, fewer, last, end)):
+        if not may_exist(evidence_of(n, fewer, last, end)):
             kept = fewer
     conflict = (_format.plural(n, "patient"), *(each.text for each in kept))
     hint = (
         " If times are in whole months, say so by time_step_months: numbers at risk count those before the events of "
-        "their month."
+        "their month. If they were read off a graph, say by how many they may be off in at_risk_within."
         if any(item.kind == "at risk" for each in kept for item in each.items)
         else ""
     )

@@ -24,6 +24,7 @@ LAYERS = {
     "results": ("results",),
     "verbs": (
         "_evidence",
+        "_fragments",
         "_printed",
         "aggregate",
         "arms",
@@ -31,6 +32,7 @@ LAYERS = {
         "audits",
         "bayes",
         "counts",
+        "couple",
         "dependent",
         "diagnose",
         "fragments",

@@ -92,6 +92,36 @@ def test_the_worked_example_keeps_to_its_sharp_limits():
     assert se.max() <= 0.07539 + 5e-4
 
 
+def weekly_table():
+    """Weekly numbers at risk of 6-MP, each one more or one less than it is, by turns."""
+    weeks = np.arange(1.0, 36.0)
+    at_risk = np.array([(week <= MP_TIME).sum() for week in weeks])
+    return weeks, np.minimum(at_risk + (-1) ** np.arange(weeks.size), 21)
+
+
+def test_freireich_with_a_table_read_off_a_graph():
+    weeks, shifted = weekly_table()
+    inputs = {
+        "landmark_months": weeks,
+        "survival": survival_at(product_limit(MP_TIME, MP_EVENT), weeks).estimate.round(2),
+        "n_total": 21,
+        "decimals": 0,
+        "at_risk_months": weeks,
+        "n_at_risk": shifted,
+        "time_step_months": 1.0,
+        "draws": 400,
+    }
+    with pytest.raises(ImpossibleReportError, match="at risk at"):
+        fit_fragments(**inputs)
+    found = fit_fragments(**inputs, at_risk_within=1)
+    assert found.n_events().of(9) > 0.95
+    assert np.abs(found.n_at_risk(22.0).value - 7).max() <= 1
+    for week, count in zip(weeks, shifted, strict=True):
+        # the table counts those whose week has not begun to pass: all but who left up to a week before
+        left = (found.time > week - 1).sum(axis=1)
+        assert (np.abs(left - count) <= 1).all()
+
+
 # --- the data sets
 
 
@@ -189,6 +219,57 @@ def test_decimals_are_those_that_are_shown():
     )
     assert lower == pytest.approx([0.795, 0.7045])
     assert upper == pytest.approx([0.805, 0.7055])
+
+
+def test_a_number_at_risk_that_is_exact_is_as_without_the_option():
+    plain = fit(n_at_risk=[75, 52, 18])
+    for within in (0, [0, 0, 0]):
+        found = fit(n_at_risk=[75, 52, 18], at_risk_within=within)
+        assert (found.time == plain.time).all()
+        assert (found.event == plain.event).all()
+        assert found.log_evidence == plain.log_evidence
+        assert found.fragments == plain.fragments
+
+
+def test_a_number_read_off_a_graph_is_one_of_those_near_it():
+    # P(|R - 75| <= 1) is the sum of the three exact ones, and its posterior their shares
+    found = fit_fragments([36], [0.83], n_total=100, n_at_risk=[75], at_risk_within=1, draws=4000)
+    exact = [fit_fragments([36], [0.83], n_total=100, n_at_risk=[m], draws=4000) for m in (74, 75, 76)]
+    each = np.array([one.log_evidence for one in exact])
+    error = 4 * max(one.log_evidence_se for one in (*exact, found))
+    assert found.log_evidence == pytest.approx(np.log(np.exp(each).sum()), abs=error)
+    shares = np.exp(each) / np.exp(each).sum()
+    assert found.n_at_risk(36).value.tolist() == [74, 75, 76]
+    assert found.n_at_risk(36).probability == pytest.approx(shares, abs=4 * 0.5 / np.sqrt(found.n_effective))
+    assert found.fragments[-1] == "75 ± 1 at risk at 36 months"
+
+
+def test_a_number_that_may_be_anything_says_nothing():
+    nothing = fit_fragments([36], [0.83], n_total=100, draws=4000)
+    found = fit_fragments([36], [0.83], n_total=100, n_at_risk=[50], at_risk_within=50, draws=4000)
+    error = 4 * math.hypot(nothing.log_evidence_se, found.log_evidence_se)
+    assert found.log_evidence == pytest.approx(nothing.log_evidence, abs=error)
+    assert found.n_events().mean == pytest.approx(nothing.n_events().mean, abs=0.3)
+
+
+def test_each_number_at_risk_may_have_its_own_error():
+    found = fit(n_at_risk=[75, np.nan, 18], at_risk_within=[0, 0, 3])
+    assert found.n_at_risk(36).of(75) == 1.0
+    last = found.n_at_risk(120).value
+    assert (last.min(), last.max()) == (15, 21)
+
+
+def test_the_error_is_of_the_table_and_not_of_what_a_report_prints():
+    report = ReportedSurvival.from_percent(
+        "Example", "OS", months=[36, 60], percent=["83", "71"], n_total=100, n_at_risk=[75, 52]
+    )
+    found = fit_fragments(
+        report, at_risk_months=[0, 48, 60], n_at_risk=[99, 63, 52], at_risk_within=1, draws=200
+    )
+    assert [found.n_at_risk(t).of(m) for t, m in ((36, 75), (60, 52))] == [1.0, 1.0]
+    assert found.n_at_risk(48).value.tolist() == [62, 63, 64]
+    alone = fit_fragments(report, at_risk_within=1, draws=200)
+    assert alone.n_at_risk(36).value.tolist() == [74, 75, 76]
 
 
 # --- what fragments say
@@ -363,6 +444,18 @@ def test_few_ancestors_are_said_to_be_few():
             {"at_risk_months": [0, 6], "n_at_risk": [90, 80]},
             "fit_fragments: 90 at risk at 0 months, but there are 100 patients. Check both numbers.",
         ),
+        (
+            {"at_risk_months": [0, 6], "n_at_risk": [98, 80], "at_risk_within": 1},
+            "fit_fragments: 98 ± 1 at risk at 0 months, but there are 100 patients. Check both numbers.",
+        ),
+        (
+            {"n_at_risk": [75, 52, 18], "at_risk_within": -1},
+            "fit_fragments: at_risk_within must be a whole number of at least 0; got -1.",
+        ),
+        (
+            {"n_at_risk": [75, 52, 18], "at_risk_within": [0, 0.5, 0]},
+            "fit_fragments: at_risk_within must be a whole number of at least 0; got 0.5.",
+        ),
         ({"median_months": 0}, "fit_fragments: the median must be positive; got 0 months."),
         (
             {"max_follow_up_months": 100},
@@ -412,3 +505,18 @@ def test_the_log_evidence_is_that_of_a_simple_case():
     one, two = ((rate / (rate + k)) ** prior.concentration for k in (1, 2))
     # exactly one of two leaves: 2 E[q (1 - q)] with q the share who stay
     assert found.log_evidence == pytest.approx(math.log(2 * (one - two)), abs=0.05)
+
+
+def test_events_that_the_report_brings_are_met():
+    printed = {"years": [3], "percent": ["83"], "n_total": 100}
+    report = ReportedSurvival.from_percent("Example", "OS", **printed, n_events=30)
+    found = fit_fragments(report, draws=100, rng=1)
+    assert "30 events" in found.fragments
+    assert found.n_events().of(30) == 1.0
+    other = ReportedSurvival.from_percent("Example", "OS", **printed)
+    given_ = fit_fragments(other, n_events=30, draws=100, rng=1)
+    np.testing.assert_array_equal(found.time, given_.time)
+    with pytest.raises(
+        InvalidInputError, match=r"^Example, OS: the ReportedSurvival brings its own number of"
+    ):
+        fit_fragments(report, n_events=30)

@@ -73,16 +73,15 @@ def may_exist(evidence: Evidence) -> bool:
     evidence = evidence.sharpened()
     n = evidence.n_total
     state = _Reach.none(n)
+    least, most = evidence.at_risk_limits()
     state.join(n, np.array([state.low.shape[1] - 1]), np.array([[1.0], [1.0], [0.0], [0.0]]))
     for j in range(evidence.time.size):
-        known = int(evidence.n_at_risk[j])
         low, high = float(evidence.lower[j]) - _SLACK, float(evidence.upper[j]) + _SLACK
         may_lose = bool(evidence.time[j] > evidence.first_loss)
-        for size in range(n, max(known, 0), -1):
+        for size in range(n, int(least[j]), -1):
             _leave(state, size, low, may_lose)
         ended = _Reach.none(n)
-        sizes = range(n + 1) if known < 0 else range(known, min(known, n) + 1)
-        for size in sizes:
+        for size in range(int(least[j]), int(most[j]) + 1):
             found = np.stack([part[size] for part in state])
             found[0], found[1] = np.maximum(found[0], low), np.minimum(found[1], high)
             if size == 0 and evidence.is_estimate[j]:

@@ -38,6 +38,9 @@ _LEAST: Final = (
 _SHORTEST: Final = 0.25  # of T, for the time in which losses take place
 _FREE: Final = 0.25  # limits of survival that differ by less are a printed percentage, not what it implies
 _LOSSES_WIDER: Final = 0.7  # precision of the proposed share of losses, relative to its prior
+_AT_RISK: Final = (
+    9  # numbers at risk that are gone through, of those that are possible where one is roughly known
+)
 
 
 class FragmentPrior(NamedTuple):
@@ -94,6 +97,8 @@ class Evidence:
         Whether survival is printed there, so that somebody was still followed, or nobody alive.
     n_at_risk : ndarray of int
         At risk just after the time; -1 where not known.
+    at_risk_within : int or ndarray of int
+        By how many that may be off, as a number read off a graph is.
     se, se_sd : ndarray
         A printed standard error of survival and how far another method may be from Greenwood's; nan for none.
     followed, followed_sd : ndarray
@@ -117,6 +122,7 @@ class Evidence:
     se_sd: FloatArray
     followed: FloatArray
     followed_sd: FloatArray
+    at_risk_within: int | IntArray = 0
     n_events: int = -1
     first_loss: float = 0.0
     scale: float
@@ -126,6 +132,14 @@ class Evidence:
         lower = np.maximum.accumulate(self.lower[::-1])[::-1]
         upper = np.minimum.accumulate(self.upper)
         return replace(self, lower=lower, upper=upper)
+
+    def at_risk_limits(self) -> tuple[IntArray, IntArray]:
+        """Smallest and largest number at risk after each time, passed on between those known; else 0 and n."""
+        known = self.n_at_risk >= 0
+        least = np.where(known, np.maximum(self.n_at_risk - self.at_risk_within, 0), 0)
+        most = np.where(known, np.minimum(self.n_at_risk + self.at_risk_within, self.n_total), self.n_total)
+        least, most = np.maximum.accumulate(least[::-1])[::-1], np.minimum.accumulate(most)
+        return np.where(known, least, 0), np.where(known, most, self.n_total)
 
 
 class Paths(NamedTuple):
@@ -231,6 +245,7 @@ class _Filter:
         self.first = np.arange(b)  # the ancestor at the first time
         self.log_evidence, self.variance = 0.0, 0.0
         self.met = np.ones(n_times)
+        self.least, self.most = evidence.at_risk_limits()
         with np.errstate(divide="ignore"):
             self.low = np.log(evidence.lower)
         self.high = np.maximum(np.log(np.maximum(evidence.upper, 1e-300)), 0.5 * LOG_ZERO)
@@ -309,16 +324,16 @@ class _Filter:
         gone, why = leaving(grown.event + grown.loss, grown.rate), BetaShape(grown.event, grown.loss)
         window = Window(self.low[j] - self.x, self.high[j] - self.x)
         fixed = evidence.n_events - self.events if self._counts(j) else None
-        known = int(evidence.n_at_risk[j])
+        is_known = bool(evidence.n_at_risk[j] >= 0)
         is_wide = evidence.lower[j] <= 0 and evidence.upper[j] >= (evidence.upper[j - 1] if j else 1.0)
         leads = bool(np.any(self._ahead(j, self.x, self.r)))
-        if known < 0 and is_wide and not leads and fixed is None:
+        if not is_known and is_wide and not leads and fixed is None:
             total = gone.draw(self.r, rng)
             d = why.draw(total, rng)
             c = total - d
             log_weight, hope = np.zeros(self.r.size), np.zeros(self.r.size)
         else:
-            d, c, log_weight, hope = self._counted(j, known, gone, why, grown.rate, window, fixed)
+            d, c, log_weight, hope = self._counted(j, is_known, gone, why, grown.rate, window, fixed)
         alive = np.isfinite(log_weight)
         d, c = np.where(alive, d, 0), np.where(alive, c, 0)
         order = sizes.order(self.r, d, c, window, rng, is_free=is_wide)
@@ -353,7 +368,7 @@ class _Filter:
     def _counted(
         self,
         j: int,
-        known: int,
+        is_known: bool,
         gone: BetaShape,
         why: BetaShape,
         rate: FloatArray,
@@ -364,15 +379,17 @@ class _Filter:
         r, sizes = self.r, self.sizes
         least_left = 1 if self.evidence.is_estimate[j] and self.evidence.lower[j] > 0 else 0
         k_low, k_high = np.exp(window.lower), np.exp(np.minimum(window.upper, 0.0))
-        if known >= 0:
-            total = r - known
-            impossible = (total < 0) | (known < least_left)
+        if is_known:
+            left, log_skipped = self._left(j)
+            total = r[:, None] - left
+            impossible = (total < 0) | (left < least_left) | (left > self.most[j])
             total = np.maximum(total, 0)
             with np.errstate(divide="ignore"):
-                first = np.ceil(known * (1.0 / np.maximum(k_high, 1e-300) - 1.0) - 1e-6)
+                first = np.ceil(left * (1.0 / np.maximum(k_high, 1e-300) - 1.0)[:, None] - 1e-6)
             low = np.minimum(first, total + 1.0).astype(np.int64)
-            high = np.minimum(np.floor(r * (1.0 - k_low) + 1e-6).astype(np.int64), total)
-            log_total = np.where(impossible, -np.inf, gone.log_pmf(sizes, r, total))
+            high = np.minimum(np.floor(r * (1.0 - k_low) + 1e-6).astype(np.int64)[:, None], total)
+            log_total = gone.log_pmf(sizes, np.broadcast_to(r[:, None], total.shape), total) + log_skipped
+            log_total = np.where(impossible, -np.inf, log_total)
             losses = log_losses = None
         else:
             losses, log_losses = self._losses(why, rate, k_low, k_high)
@@ -380,15 +397,17 @@ class _Filter:
             low = np.maximum(np.ceil(left * (1.0 - k_high) - 1e-6), 0.0).astype(np.int64)
             high = np.floor(r * (1.0 - k_low) + 1e-6).astype(np.int64)
             high = np.minimum(high, left - least_left)
+            low, high = low[:, None], high[:, None]
         if fixed is not None:
-            low, high = np.maximum(low, fixed), np.minimum(high, fixed)
+            low, high = np.maximum(low, fixed[:, None]), np.minimum(high, fixed[:, None])
         width = max(int((high - low).max(initial=0)) + 1, 1)
-        d = low[:, None] + np.arange(width)
-        inside = d <= high[:, None]
-        d = np.where(inside, d, 0)
+        d = low[:, :, None] + np.arange(width)
+        inside = (d <= high[:, :, None]).reshape(r.size, -1)
+        d = np.where(inside, d.reshape(r.size, -1), 0)
         if losses is None or log_losses is None:
-            c = np.maximum(total[:, None] - d, 0)
-            log_p = why.log_pmf(sizes, np.broadcast_to(total[:, None], d.shape), d) + log_total[:, None]
+            total, log_total = np.repeat(total, width, axis=1), np.repeat(log_total, width, axis=1)
+            c = np.maximum(total - d, 0)
+            log_p = why.log_pmf(sizes, total, d) + log_total
         else:
             c = np.broadcast_to(losses[:, None], d.shape)
             leave = np.minimum(d + c, r[:, None])
@@ -408,11 +427,22 @@ class _Filter:
         weight = np.exp(value - np.where(alive, top, 0.0)[:, None])
         share = np.cumsum(weight, axis=1)
         chosen = (share < self.rng.random(r.size)[:, None] * share[:, -1:]).sum(axis=1)
-        pick = np.minimum(chosen, width - 1)[:, None]
+        pick = np.minimum(chosen, d.shape[1] - 1)[:, None]
         log_weight = np.where(alive, top + np.log(np.maximum(share[:, -1], 1e-300)), -np.inf)
         found = (np.take_along_axis(array, pick, 1)[:, 0] for array in (d, c, hope))
         d_one, c_one, hope_one = found
         return d_one, c_one, log_weight, hope_one
+
+    def _left(self, j: int) -> tuple[IntArray, float]:
+        """Numbers at risk to go through where one is known, shape (1 or b, k), and ln of how many each stands for.
+
+        That is 1 unless there are many: then only every second, third, ... is gone through. Which is drawn, so that
+        sums over them are right on average.
+        """
+        least, most = int(self.least[j]), max(int(self.least[j]), int(self.most[j]))
+        step = -(-(most - least + 1) // _AT_RISK)
+        first = self.rng.integers(step, size=self.r.size) if step > 1 else np.zeros(1, np.int64)
+        return least + first[:, None] + np.arange(0, most - least + 1, step), float(np.log(step))
 
     def _losses(
         self, why: BetaShape, rate: FloatArray, k_low: FloatArray, k_high: FloatArray

@@ -142,6 +142,8 @@ class FragmentPosterior:
     has_tail : bool
         Whether the data sets go on after it, as they must when the number of events or the longest follow-up is
         printed; otherwise all who are left are censored there.
+    is_whole : bool
+        Whether they go on to the end of follow-up: to the longest, or until the printed number of events.
     log_evidence : float
         Logarithm of the probability, before anything was printed, that a study prints this. More fragments are less
         probable; compare reports only if they print the same kinds of numbers.
@@ -169,6 +171,7 @@ class FragmentPosterior:
     event: IntArray
     last_months: float
     has_tail: bool
+    is_whole: bool
     log_evidence: float
     log_evidence_se: float
     n_effective: float
@@ -293,6 +296,7 @@ class FragmentPosterior:
             ],
             "last_months": self.last_months,
             "has_tail": self.has_tail,
+            "is_whole": self.is_whole,
             "log_evidence": _format.plain(self.log_evidence),
             "log_evidence_se": _format.plain(self.log_evidence_se),
             "n_draws": self.n_draws,

@@ -1,7 +1,10 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
 
 from netsynth.kernels import feasibility
 from netsynth.kernels.feasibility import may_exist
@@ -9,7 +12,7 @@ from netsynth.kernels.fragments import Evidence
 from netsynth.kernels.lattice import least_censored
 
 
-def evidence(n, percent, *, half=0.5, n_at_risk=None, n_events=-1, first_loss=0.0):
+def evidence(n, percent, *, half=0.5, n_at_risk=None, within=0, n_events=-1, first_loss=0.0):
     """Percentages, None where not printed, at times 1, 2, ..."""
     k = len(percent)
     known = np.array([p is not None for p in percent])
@@ -23,6 +26,7 @@ def evidence(n, percent, *, half=0.5, n_at_risk=None, n_events=-1, first_loss=0.
         upper=np.where(known, np.minimum(share + half / 100, 1), 1.0),
         is_estimate=known,
         n_at_risk=np.array([-1 if m is None else m for m in risk]),
+        at_risk_within=within,
         se=nan,
         se_sd=nan,
         followed=nan,
@@ -52,14 +56,17 @@ def _meets(given, kinds, survival, gone):
         s, m = survival[left], given.n_total - left
         if not given.lower[j] - 1e-9 <= s <= given.upper[j] + 1e-9:
             return False
-        if given.n_at_risk[j] not in (-1, m) or (given.is_estimate[j] and m == 0 and s > 0):
+        if given.n_at_risk[j] >= 0 and abs(given.n_at_risk[j] - m) > given.at_risk_within:
+            return False
+        if given.is_estimate[j] and m == 0 and s > 0:
             return False
         if given.time[j] <= given.first_loss and 0 in kinds[:left]:
             return False
     return given.n_events in (-1, sum(kinds[: gone[-1]]))
 
 
-def test_against_every_data_set_of_a_few_patients():
+@pytest.mark.parametrize("within", [0, 1])
+def test_against_every_data_set_of_a_few_patients(within):
     rng = np.random.default_rng(6)
     seen = set()
     for _ in range(150):
@@ -71,6 +78,7 @@ def test_against_every_data_set_of_a_few_patients():
             percent,
             half=float(rng.choice([0.5, 3.0])),
             n_at_risk=risk,
+            within=within,
             n_events=int(rng.integers(0, n + 1)) if rng.random() < 0.4 else -1,
             first_loss=1.0 if rng.random() < 0.3 else 0.0,
         )
@@ -92,6 +100,25 @@ def test_single_percentages_against_the_lattice(n):
 def test_events_up_to_the_first_time(first):
     # 83% of 100 with 75 at risk: 15 to 17 events
     assert may_exist(evidence(100, [83], n_at_risk=[75], n_events=first)) == (15 <= first <= 17)
+
+
+@pytest.mark.parametrize("first", range(11, 21))
+def test_events_up_to_the_first_time_with_a_number_off_a_graph(first):
+    # m (1 - S) / S <= d <= n (1 - S): 74 at risk give 15 at least, 76 give 16, and 17 is the most whatever m is
+    ends = [math.ceil(m * (1 - 0.835) / 0.835) for m in (74, 75, 76)]
+    assert may_exist(evidence(100, [83], n_at_risk=[75], within=1, n_events=first)) == (
+        min(ends) <= first <= 17
+    )
+
+
+@for_all(data=st.data())
+def test_a_wider_reading_never_excludes_what_a_narrower_one_allows(data):
+    n = data.draw(st.integers(2, 12))
+    risk = data.draw(st.lists(st.integers(0, n), min_size=2, max_size=2))
+    percent = sorted(data.draw(st.lists(st.integers(0, 100), min_size=2, max_size=2)), reverse=True)
+    found = [may_exist(evidence(n, percent, half=4.0, n_at_risk=risk, within=w)) for w in range(n + 1)]
+    assert found == sorted(found)
+    assert found[-1] == may_exist(evidence(n, percent, half=4.0))
 
 
 @pytest.mark.parametrize("total", [34, 35, 36, 48, 49, 50])

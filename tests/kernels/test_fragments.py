@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from scipy.special import betaln
 
+from netsynth.kernels import fragments
 from netsynth.kernels.fragments import Evidence, FragmentPrior, cumulative_hazards, sample_paths
 
 #: No spread of the four parameters, so that probabilities can be written down.
 FIXED = FragmentPrior(event_hazard_sd=0.0, event_power_sd=0.0, loss_hazard_sd=0.0, loss_power_sd=0.0)
 
 
-def evidence(n, times, percent=None, *, half=0.5, n_at_risk=None, n_events=-1, first_loss=0.0):
+def evidence(n, times, percent=None, *, half=0.5, n_at_risk=None, within=0, n_events=-1, first_loss=0.0):
     k = len(times)
     share = np.array([np.nan if p is None else p / 100 for p in (percent or [None] * k)])
     known = np.isfinite(share)
@@ -26,6 +27,7 @@ def evidence(n, times, percent=None, *, half=0.5, n_at_risk=None, n_events=-1, f
         upper=np.where(known, np.minimum(share + half / 100, 1), 1.0),
         is_estimate=known,
         n_at_risk=np.array([-1 if m is None else m for m in risk]),
+        at_risk_within=within,
         se=nan,
         se_sd=nan,
         followed=nan,
@@ -59,7 +61,7 @@ def enumerated(given, prior):
         go = (1 - stay) * total
         for gone in range(r + 1):
             m = r - gone
-            if given.n_at_risk[j] not in (-1, m):
+            if given.n_at_risk[j] >= 0 and abs(given.n_at_risk[j] - m) > given.at_risk_within:
                 continue
             leave = math.comb(r, gone) * math.exp(betaln(go + gone, total - go + m) - betaln(go, total - go))
             for kinds in itertools.product((0, 1), repeat=gone):
@@ -78,6 +80,9 @@ def enumerated(given, prior):
 CASES = {
     "percentages": evidence(8, [3, 5], [75, 45]),
     "a number at risk later": evidence(7, [3, 5], [60, None], half=5, n_at_risk=[None, 2]),
+    "a number at risk off a graph": evidence(7, [3, 5], [60, None], half=5, n_at_risk=[None, 2], within=1),
+    "two numbers off a graph": evidence(8, [3, 5], [75, None], half=5, n_at_risk=[4, 3], within=1),
+    "off a graph, with events": evidence(7, [3, 5], n_at_risk=[5, 1], within=2, n_events=3),
     "nothing": evidence(5, [3, 5]),
     "events in all": evidence(7, [3, 4, 8], [None, 50, None], half=10, n_events=4),
     "events, nobody lost at first": evidence(
@@ -107,6 +112,31 @@ def test_against_all_orders_of_a_few_patients(name):
             p = sum(exact[path] for path in some) / total
             error = math.sqrt(p * (1 - p) / found.n_effective)
             assert sum(drawn[path] for path in some) / n_draws == pytest.approx(p, abs=4 * error), some
+
+
+def test_numbers_at_risk_that_are_skipped_count_all_the_same(monkeypatch):
+    # every second or third of five that are possible, against all orders of leaving
+    given = evidence(8, [3, 5], [75, None], half=8, n_at_risk=[4, 2], within=2)
+    exact = enumerated(given, FIXED)
+    total = sum(exact.values())
+    for most in (3, 2):
+        monkeypatch.setattr(fragments, "_AT_RISK", most)
+        found = sample_paths(given, FIXED, 12_000, np.random.default_rng(23))
+        assert found.log_evidence == pytest.approx(math.log(total), abs=4 * found.log_evidence_se)
+        for m in range(2, 7):
+            p = sum(weight for path, weight in exact.items() if path[0][0] == m) / total
+            error = math.sqrt(p * (1 - p) / found.n_effective)
+            assert (found.n_at_risk[:, 0] == m).mean() == pytest.approx(p, abs=4 * error + 1e-9)
+
+
+def test_limits_of_numbers_at_risk_are_passed_on():
+    given = evidence(20, [1, 2, 3, 4], n_at_risk=[12, None, 13, 5], within=2)
+    least, most = given.at_risk_limits()
+    # nobody joins: at least 11 after the first time, at most 14 after the third
+    assert least.tolist() == [11, 0, 11, 3]
+    assert most.tolist() == [14, 20, 14, 7]
+    exact = replace(given, n_at_risk=np.array([15, -1, 13, 5]), at_risk_within=0)
+    assert [limit.tolist() for limit in exact.at_risk_limits()] == [[15, 0, 13, 5], [15, 20, 13, 5]]
 
 
 @pytest.mark.parametrize(("n", "m", "percent"), [(8, 3, 60), (8, 2, 40), (7, 4, 71)])
