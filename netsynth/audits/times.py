@@ -120,8 +120,8 @@ RELATIONS: Final = (
     Relation("PFS", "TTP", "incoherent", _SAME),
     *(Relation(code, "TTR", "incoherent", _SAME) for code in ("DFS", "RFS")),
 )
-#: Patients by whom an order that is not sure may be missed. Of studies of real patients with losses, one in eighty misses
-#: it by up to two, and one in several hundred by more.
+#: Patients by whom an order that is not sure may be missed. Of studies of real patients with losses one in eighty
+#: misses it by up to two, and one in a thousand by more.
 CHANCE: Final = 2
 #: Survival and a cumulative incidence of one of its events, which together are at most 100%.
 COMPLEMENTS: Final = (
@@ -171,7 +171,7 @@ def _percentages(lower: ReportedSurvival, upper: ReportedSurvival, relation: Rel
         def holds(numbers: Numbers, i: int = i, j: int = j, slack: float = slack) -> bool:
             edited_curve(lower, share={i: numbers[0]})
             edited_curve(upper, share={j: numbers[1]})
-            return not _exceeds(*numbers, slack)
+            return not _exceeds(numbers[0], numbers[1], slack)
 
         yield finding(
             lower,
