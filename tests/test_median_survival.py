@@ -1,0 +1,388 @@
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netsynth import pool_effects
+from netsynth.data.number import ReportedInterval, ReportedNumber
+from netsynth.data.review import Review
+from netsynth.data.study import Group, Study
+from netsynth.data.survival import ReportedTime
+from netsynth.errors import FewStudiesWarning, ImputedVarianceWarning, InvalidInputError, UnusableDataWarning
+from netsynth.median_survival import pool_median_survival
+
+LUNG = json.loads((Path(__file__).parent / "references" / "median_survival.json").read_text(encoding="utf-8"))
+DATA = LUNG["data"]
+NAN = math.nan
+Z = 1.959963984540054
+OPEN = {
+    "data": [34, 46, 55, 41, NAN],
+    "study": ["A", "B", "C", "D", "E"],
+    "ci_lower": [27, 38, 40, 30, 52],
+    "ci_upper": [43, 56, 75, 56, NAN],
+    "follow_up_months": [60, 72, 80, 65, 60],
+    "n_total": [80, 120, 70, 60, 95],
+}
+
+
+def pooled(**change):
+    options = {**OPEN, **change}
+    return pool_median_survival(options.pop("data"), **{k: v for k, v in options.items() if v is not None})
+
+
+def lung(arm, **options):
+    ends = {
+        f"ci_{ours}": DATA[f"med.ci.{theirs}.{arm}"] for ours, theirs in (("lower", "lb"), ("upper", "ub"))
+    }
+    return pool_median_survival(DATA[f"med.{arm}"], **ends, **options)
+
+
+def test_example_of_thirty_trials():
+    # computed in R: natural scale 12.8109 (se .9249; 10.9982-14.6235), tau2 22.8126; log scale 12.3486
+    # (10.8645-14.0354), tau2 .110062
+    natural = lung("g2", scale="natural", ci_method="wald")
+    assert (natural.natural, natural.se, natural.tau2) == pytest.approx((12.8109, 0.9249, 22.8126), abs=5e-5)
+    assert natural.natural_interval() == pytest.approx((10.9982, 14.6235), abs=5e-5)
+    log = lung("g2", ci_method="wald")
+    assert log.natural == pytest.approx(12.3486, abs=5e-5)
+    assert log.natural_interval() == pytest.approx((10.8645, 14.0354), abs=5.1e-5)
+    assert log.tau2 == pytest.approx(0.110062, abs=5e-7)
+    # its normal prediction interval: 6.3651-23.9569
+    half = Z * math.hypot(log.tau, log.se)
+    assert (math.exp(log.estimate - half), math.exp(log.estimate + half)) == pytest.approx(
+        (6.3651, 23.9569), abs=2e-4
+    )
+    assert log.dropped.q == pytest.approx(log.imputed.q)
+
+
+@pytest.mark.parametrize("arm", ["g1", "g2"])
+def test_reference_natural_scale(arm):
+    case = next(c for c in LUNG["cases"] if c["estimand"] == f"median_{arm}" and c["tau2_method"] == "REML")
+    for method, ours in (("z", "wald"), ("knha", "mHK")):
+        found, theirs = lung(arm, scale="natural", ci_method=ours), case[method]
+        assert found.study_se.tolist() == pytest.approx(case["sei"], rel=1e-9)
+        assert found.estimate == pytest.approx(theirs["beta"], rel=1e-6)
+        assert found.tau2 == pytest.approx(theirs["tau2"], rel=1e-6)
+        if method == "z" or found.knapp_hartung > 1:
+            assert found.confidence_interval() == pytest.approx((theirs["ci_lb"], theirs["ci_ub"]), rel=1e-6)
+        assert found.dropped.q == pytest.approx(theirs["QE"], rel=1e-9)
+
+
+def test_reference_ratio_of_medians():
+    """The log ratio of two arms is one for `pool_effects`; R takes its errors from the natural scale."""
+    case = next(c for c in LUNG["cases"] if c["estimand"] == "ratio_median" and c["tau2_method"] == "REML")
+    one, two = (lung(arm, scale="natural") for arm in ("g1", "g2"))
+    y = np.log(one.lower / two.lower)
+    assert y.tolist() == pytest.approx(case["yi"], rel=1e-9, abs=1e-12)
+    found = pool_effects(
+        y,
+        se=np.hypot(one.study_se / one.lower, two.study_se / two.lower),
+        ci_method="wald",
+        measure="log_median_ratio",
+    )
+    assert (found.estimate, found.tau2, found.q) == pytest.approx(
+        (case["z"]["beta"], case["z"]["tau2"], case["z"]["QE"]), rel=1e-6
+    )
+    # computed in R: .1074 (.0435-.1712), tau2 .0096, Q 46.8875
+    assert found.estimate == pytest.approx(0.1074, abs=5e-5)
+    assert found.confidence_interval() == pytest.approx((0.0435, 0.1712), abs=5e-5)
+
+
+def test_without_open_ends_it_is_the_ordinary_model():
+    found = pooled(data=[34, 46, 55, 41, 38], ci_upper=[43, 56, 75, 56, 70], ci_lower=[27, 38, 40, 30, 22])
+    y = np.log([34, 46, 55, 41, 38])
+    se = (np.log([43, 56, 75, 56, 70]) - np.log([27, 38, 40, 30, 22])) / (2 * Z)
+    known = pool_effects(y, se=se, measure="log_median_time")
+    assert found.k_open == 0
+    assert (found.estimate, found.tau2) == pytest.approx((known.estimate, known.tau2), rel=1e-5, abs=1e-9)
+    assert found.confidence_interval() == pytest.approx(known.confidence_interval(), rel=1e-5)
+    assert found.confidence_interval(method="t") == pytest.approx(
+        known.confidence_interval(method="t"), rel=1e-5
+    )
+    assert found.prediction_interval() == pytest.approx(known.prediction_interval(), rel=1e-5)
+    assert found.tau2_interval() == pytest.approx(known.tau2_interval(method="PL_REML"), rel=1e-4, abs=1e-9)
+    assert found.weight == pytest.approx(known.weight, rel=1e-4)
+    assert found.dropped.estimate == found.imputed.estimate == pytest.approx(known.estimate)
+
+
+def test_an_open_end_is_evidence():
+    found = pooled()
+    assert (found.k, found.k_open) == (5, 1)
+    assert found.lower[4] == pytest.approx(math.log(60))
+    assert math.isinf(found.upper[4])
+    assert found.study_se[4] == pytest.approx(1 / (math.sqrt(47.5) * math.log(2)))
+    assert found.dropped.natural < found.imputed.natural < found.natural
+    assert 4 < found.n_effective < 5
+    assert found.df == pytest.approx(found.n_effective - 1)
+    frame = found.sensitivity_frame()
+    assert frame.index.tolist() == ["open ends as bounds", "open ends dropped", "bounds taken for medians"]
+    assert frame["k"].tolist() == [5, 4, 5]
+    assert frame.loc["open ends dropped", "median_months"] == found.dropped.natural
+    assert found.natural_interval(method="profile").upper > found.natural
+
+
+def test_more_events_make_a_bound_firmer():
+    few, many = (pooled(n_events=[NAN] * 4 + [d]) for d in (4, 95))
+    assert few.study_se[4] == pytest.approx(1 / (2 * math.log(2)))
+    assert few.route[4] == "events"
+    assert few.natural < many.natural
+
+
+def test_what_a_bound_rests_on():
+    """A printed '>' before follow-up, follow-up before a lower limit, a lower limit where nothing else is known."""
+    above = pooled(data=[34, 46, 55, 41, ReportedNumber("72", "month", ">")])
+    assert above.lower[4] == pytest.approx(math.log(72))
+    assert above.printed[4] == ">72 months"
+    limit = pooled(follow_up_months=None)
+    assert limit.lower[4] == pytest.approx(math.log(52))
+    late = pooled(follow_up_months=[60, 72, 80, 65, 40])
+    assert late.lower[4] == pytest.approx(math.log(52))
+    below = pooled(data=[34, 46, 55, 41, ReportedNumber("2", "year", "<")], ci_lower=[27, 38, 40, 30, NAN])
+    assert below.upper[4] == pytest.approx(math.log(24))
+    assert below.natural < below.dropped.natural
+    bare = pooled(n_total=None)
+    assert bare.route[4] == "lower limit to the bound"
+    assert bare.study_se[4] == pytest.approx(math.log(60 / 52) / Z)
+
+
+def test_errors_by_route():
+    with pytest.warns(ImputedVarianceWarning) as seen:
+        found = pool_median_survival(
+            [30, 40, 50, 60, 35],
+            study=["full", "lower", "beyond", "events", "patients"],
+            ci_lower=[24, 30, 45, NAN, NAN],
+            ci_upper=[40, NAN, NAN, NAN, NAN],
+            follow_up_months=[NAN, NAN, 90, NAN, NAN],
+            n_events=[NAN, NAN, NAN, 50, NAN],
+            n_total=[NAN, NAN, NAN, 80, 90],
+            event_share=0.6,
+        )
+    assert found.route == ("confidence interval", "lower limit", "lower limit", "events", "patients")
+    expected = [
+        math.log(40 / 24) / (2 * Z),
+        math.log(40 / 30) / Z,
+        math.log(90 / 50) / Z,  # an upper limit that was not reached lies beyond the follow-up
+        1 / (math.sqrt(50) * math.log(2)),
+        1 / (math.sqrt(54) * math.log(2)),
+    ]
+    assert found.study_se.tolist() == pytest.approx(expected)
+    assert [str(w.message) for w in seen] == [
+        "median OS: standard errors rest on the lower limit alone, which makes them too small where the interval is "
+        "skewed: lower and beyond",
+        "median OS: standard errors rest on the events, as if survival were exponential: events",
+        "median OS: standard errors rest on a share of the patients taken for events, as if survival were exponential: "
+        "patients",
+    ]
+    assert Path(seen[0].filename).name == "test_median_survival.py"
+
+
+def test_events_on_the_natural_scale():
+    with pytest.warns(ImputedVarianceWarning), pytest.warns(FewStudiesWarning):
+        found = pool_median_survival([60, 40], n_events=[50, 60], scale="natural")
+    assert found.study_se.tolist() == pytest.approx(
+        [60 / (50**0.5 * math.log(2)), 40 / (60**0.5 * math.log(2))]
+    )
+
+
+def test_exponential_error_of_a_median_by_simulation():
+    """1 / (sqrt d ln 2) is the error of the logarithm of a median of uncensored exponential times."""
+    rng, n = np.random.default_rng(2), 201
+    medians = np.log(np.median(rng.exponential(1, (20_000, n)), axis=1))
+    assert medians.std() == pytest.approx(1 / (math.sqrt(n) * math.log(2)), rel=0.03)
+
+
+def test_a_study_that_says_nothing_is_named():
+    with pytest.warns(UnusableDataWarning) as seen:
+        found = pool_median_survival(
+            [34, 46, NAN, NAN, 40, 37],
+            study=list("ABCDEF"),
+            ci_lower=[27, 38, NAN, NAN, NAN, 30],
+            ci_upper=[43, 56, NAN, NAN, NAN, 49],
+            follow_up_months=[60, 72, NAN, 40, NAN, NAN],
+            n_total=[80, 120, 70, NAN, NAN, NAN],
+        )
+    assert [entry.study for entry in found.left_out] == ["C", "D", "E"]
+    assert (
+        found.left_out[0].reason
+        == "its median was not reached, and neither a time nor a lower limit is printed"
+    )
+    assert found.left_out[1].reason == "its median is open-ended, and neither patients nor events are printed"
+    assert found.left_out[2].reason == "it prints neither a confidence interval nor events nor patients"
+    assert "left out: C (its median was not reached" in str(found)
+    assert any("not used: C (" in str(w.message) for w in seen)
+
+
+@pytest.fixture
+def records():
+    def one(study, value, qualifier="=", ci=(None, None), n=80, unit="month"):
+        return ReportedTime.of(
+            study, "OS", ReportedNumber(value, unit, qualifier), unit, ci=ci, group=Group(n_total=n)
+        )
+
+    return (
+        one("a", "34", ci=(27, 43)),
+        one("b", "46", ci=(38, 56)),
+        one("c", "4.5", ci=("3.4", "6.2"), unit="year"),
+        one("d", "", "not reached", n=95),
+        one("e", "60", ">", n=60),
+        one("f", "41", ci=(30, ReportedNumber("", "month", "not reached"))),
+    )
+
+
+def test_records(records):
+    with (
+        pytest.warns(UnusableDataWarning, match="not used: d"),
+        pytest.warns(ImputedVarianceWarning, match="f"),
+    ):
+        found = pool_median_survival(records)
+    assert found.study == ("a", "b", "c", "e", "f")
+    assert found.study_months[2] == pytest.approx(54)
+    assert found.study_se[2] == pytest.approx(math.log(6.2 / 3.4) / (2 * Z))
+    assert found.lower[3] == pytest.approx(math.log(60))
+    assert found.study_se[4] == pytest.approx(math.log(41 / 30) / Z)
+    assert found.printed[4] == "41 months (30\u2013NR months)"
+    assert found.endpoint == "OS"
+
+
+def test_a_review(records):
+    studies = tuple(
+        Study(
+            name, followup=ReportedNumber("50", "month") if name == "d" else None, followup_statistic="median"
+        )
+        for name in "abcdef"
+    )
+    review = Review(studies, times=records)
+    with pytest.warns(ImputedVarianceWarning):
+        found = pool_median_survival(review, "OS")
+    # the follow-up of d bounds its median, which was not reached
+    assert found.study == ("a", "b", "c", "d", "e", "f")
+    assert found.lower[3] == pytest.approx(math.log(50))
+    assert found.k_open == 2
+    with pytest.raises(InvalidInputError, match="no study prints one"):
+        pool_median_survival(review, "PFS")
+    with pytest.raises(
+        InvalidInputError, match=r"n_events goes with an array of medians; a review hold their own"
+    ):
+        pool_median_survival(review, "OS", n_events=[1])
+
+
+def test_one_median_that_was_reached():
+    with pytest.warns(
+        FewStudiesWarning, match="A is the only study whose median was reached, so nothing is pooled"
+    ):
+        found = pool_median_survival([34, NAN], study=["A", "B"], ci_lower=[27, NAN], ci_upper=[43, NAN],
+                                     follow_up_months=[60, 60], n_total=[80, 90])  # fmt: skip
+    assert (found.k, found.pooled, found.natural) == (1, False, pytest.approx(34))
+    assert math.isnan(found.tau2)
+    assert math.isnan(found.prediction_interval().lower)
+    assert math.isnan(found.tau2_interval().upper)
+    assert "one study (A), not pooled" in str(found)
+    assert found.plot().get_xlabel() == "Median OS, months"
+
+
+def test_two_medians_that_were_reached():
+    with pytest.warns(
+        FewStudiesWarning, match="two medians that were reached say next to nothing about tau2"
+    ):
+        found = pool_median_survival([34, 40], ci_lower=[27, 30], ci_upper=[43, 55])
+    assert found.df == 1
+    assert math.isnan(found.prediction_interval().lower)
+
+
+def test_no_median_that_was_reached():
+    with pytest.raises(InvalidInputError) as error:
+        pool_median_survival([NAN, NAN], study=["A", "B"], follow_up_months=[60, 40], n_total=[80, 90])
+    assert str(error.value) == (
+        "median OS: no study prints a median that was reached, so its size is not known, only bounds: A (not reached) "
+        "and B (not reached). Use median_range for what they say together."
+    )
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"data": [34, -1, 55, 41, NAN]}, "B: a median must be positive; got -1."),
+    ({"data": [34, "x", 55, 41, NAN]}, "B: a median must be a number, nan where it was not reached; got 'x'."),
+    ({"data": []}, "data is empty; give at least one median."),
+    ({"data": 5}, "data must be a review, records or medians; got 5."),
+    ({"ci_lower": [27, 38, 40]}, "ci_lower must give one value per median, 5; got 3."),
+    ({"ci_lower": [27, 0, 40, 30, 52]}, "B: ci_lower must be positive; got 0."),
+    ({"ci_lower": [36, 38, 40, 30, 52]},
+     "A: the confidence interval 36 to 43 does not hold the median 34. Check the transcription."),
+    ({"n_events": [90, 1, 1, 1, 1]}, "A: 90 events of 80 patients. Check both."),
+    ({"scale": "sqrt"}, "scale must be one of log, natural; got 'sqrt'."),
+    ({"ci_method": "HK"}, "ci_method must be one of wald, t, mHK, profile; got 'HK'."),
+    ({"event_share": 0}, "event_share must be a share in (0, 1]; got 0."),
+    ({"ci_level": 95}, "level must be a fraction between 0 and 1, such as 0.95; got 95."),
+    ({"endpoint": "XYZ"}, None),
+])  # fmt: skip
+def test_refusals(change, message):
+    with pytest.raises(InvalidInputError) as error:
+        pooled(**change)
+    assert message is None or str(error.value) == message
+
+
+def test_refusals_of_records(records):
+    other = ReportedTime.of("g", "PFS", 21, ci=(15, 30))
+    with pytest.raises(
+        InvalidInputError, match=r"Records must be of one endpoint; got OS and PFS. Choose one."
+    ):
+        pool_median_survival([*records, other])
+    mean = ReportedTime.of("g", "OS", 21, statistic="mean")
+    with pytest.raises(InvalidInputError, match=r"g: a mean is not a median. Leave it out."):
+        pool_median_survival([*records, mean])
+
+
+def test_times_of_zero(records):
+    zero = ReportedTime.of("g", "OS", 0)
+    with pytest.raises(InvalidInputError, match=r"g: a median must be positive; got 0\."):
+        pool_median_survival([*records, zero])
+    # a lower limit of 0 says nothing, and is no reason to stumble
+    bare = ReportedTime.of("g", "OS", ReportedNumber("", "month", "not reached"), ci=(0, None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = pool_median_survival([*records, bare])
+    assert [entry.study for entry in found.left_out] == ["d", "g"]
+
+
+def test_frames_and_text():
+    found = pooled()
+    row = found.summary_frame().iloc[0]
+    assert row["median_months"] == found.natural
+    assert (row["ci_lower"], row["ci_upper"]) == tuple(found.natural_interval())
+    frame = found.study_frame()
+    assert frame["open"].tolist() == [False] * 4 + [True]
+    assert frame["weight"].sum() == pytest.approx(1)
+    assert np.isnan(frame.loc["E", "median_months"])
+    assert (frame.loc["E", "lower_months"], frame.loc["E", "upper_months"]) == pytest.approx((60, math.inf))
+    text = str(found)
+    assert "k = 5, 1 open-ended" in text
+    assert "for comparison, open ends dropped: 42.9 [31.3, 58.8]" in text
+    assert "not reached" in found._repr_html_()
+    level = found.natural_interval(0.8)
+    assert found.natural_interval().lower < level.lower < level.upper < found.natural_interval().upper
+    with pytest.raises(InvalidInputError):
+        found.confidence_interval(method="HK")
+
+
+def test_units_do_not_matter():
+    """Years in place of months, all times together: every time of the answer is one twelfth."""
+    months = pooled()
+    twelfth = {
+        name: np.array(OPEN[name], dtype=float) / 12
+        for name in ("data", "ci_lower", "ci_upper", "follow_up_months")
+    }
+    years = pooled(**twelfth)
+    assert years.natural == pytest.approx(months.natural / 12, rel=1e-6)
+    assert years.tau2 == pytest.approx(months.tau2, rel=1e-4)
+
+
+def test_interval_of_a_record_at_another_level():
+    ci = ReportedInterval.of(27, 43, "month", 0.9)
+    time = ReportedTime.of("a", "OS", 34)
+    record = ReportedTime("a", time.endpoint, "median", time.value, Group(), ci)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewStudiesWarning)
+        found = pool_median_survival([record])
+    assert found.study_se[0] == pytest.approx(math.log(43 / 27) / (2 * 1.6448536269514722))
