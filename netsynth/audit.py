@@ -61,6 +61,7 @@ _ALONE: Final = (
     ratios.intervals,
     ratios.pvalues,
     ratios.events,
+    ratios.ways,
     ratios.directions,
 )
 #: Checks of several studies.

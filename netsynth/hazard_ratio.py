@@ -1,111 +1,456 @@
-"""The log hazard ratio and its standard error from what a paper prints."""
+"""The hazard ratio of two groups from whatever a study prints of them."""
 
 from __future__ import annotations
 
 import math
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
+
+from netsynth import _format, _validate
+from netsynth._typing import Interval
+from netsynth.arms import compare_arms
 from netsynth.data.factor import ReportedFactor
-from netsynth.data.number import ReportedInterval, ReportedNumber
-from netsynth.kernels.log_hazard_ratio import rounding_variance, se_from_pvalue, se_from_width
-from netsynth.results.hazard_ratio import LogHazardRatio, SeRoute
+from netsynth.data.number import NumberLike, ReportedInterval
+from netsynth.data.survival import ReportedSurvival, ReportedTime
+from netsynth.errors import (
+    Caution,
+    InconsistentReportWarning,
+    InvalidInputError,
+    caution,
+)
+from netsynth.hazard_routes import figures
+from netsynth.hazard_routes.choice import disagreement, every_route, ranked, with_distances
+from netsynth.hazard_routes.doubts import doubts_of, far_ways, is_lopsided, said_of
+from netsynth.hazard_routes.figures import ArmCurve, Counts, Ends, Test, TwoGroups
+from netsynth.hazard_routes.route import FROM_RATIO, NO_SIDE
+from netsynth.results.arm_checks import PrintedRatio
+from netsynth.results.curve import SurvivalCurve
+from netsynth.results.hazard_ratio import (
+    ADJUSTMENTS,
+    ROUTES,
+    Adjustment,
+    HazardRatioEstimate,
+    HazardRatioRoute,
+    MissedRoute,
+    Step,
+)
+from netsynth.results.ipd import PseudoIPD
 
-__all__ = ["log_hazard_ratio"]
-
-#: Above this a printed p-value leaves z so uncertain that a standard error from it means nothing.
-LARGEST_PVALUE = 0.9
+__all__ = ["hazard_ratio"]
 
 
-def log_hazard_ratio(result: ReportedFactor) -> LogHazardRatio:
-    r"""Log hazard ratio of the adverse against the reference level, with the best standard error there is.
+def hazard_ratio(
+    record: ReportedFactor | None = None,
+    /,
+    *,
+    hazard_ratio: PrintedRatio | None = None,
+    ci: Ends | ReportedInterval | None = None,
+    level: float | None = None,
+    pvalue: NumberLike | None = None,
+    test: Test = "not stated",
+    one_sided: bool = False,
+    chi2: NumberLike | None = None,
+    direction: str | None = None,
+    observed: Sequence[NumberLike] | None = None,
+    expected: Sequence[NumberLike] | None = None,
+    o_minus_e: NumberLike | None = None,
+    log_rank_variance: NumberLike | None = None,
+    n_events: int | Sequence[int] | None = None,
+    n_total: Sequence[int] | None = None,
+    curves: Sequence[ArmCurve] | None = None,
+    follow_up_months: tuple[float, float] | None = None,
+    medians: Sequence[NumberLike | ReportedTime] | None = None,
+    median_cis: Sequence[Ends | None] | None = None,
+    rmst_difference: NumberLike | None = None,
+    rmst_se: NumberLike | None = None,
+    groups: tuple[str, str] = ("exposed", "reference"),
+    hazard_ratio_for: str = "",
+    adjusted: Adjustment = "none",
+    covariates: Sequence[str] = (),
+    label: str = "",
+    rng: np.random.Generator | int | None = 0,
+) -> HazardRatioEstimate:
+    r"""Find the hazard ratio of two groups, by every way that what a study prints leaves.
+
+    All ways are computed, the best is chosen, the others are kept beside it with their distance from the chosen one,
+    and each says how it came from the print to its number. Pairs are of the exposed group and of the reference group,
+    in this order; a log hazard ratio above 0 means that the exposed do worse. Give numbers as text to keep trailing
+    zeros.
 
     Parameters
     ----------
-    result : ReportedFactor
-        What a study says of a prognostic factor.
+    record : ReportedFactor, optional
+        A result of a prognostic factor, alone: its adverse level is the exposed group. What is not stated in a record
+        makes ways infeasible, never an error.
+    hazard_ratio : str, float, sequence of three numbers or ReportedText, optional
+        As printed, such as "0.49 (95% CI 0.38-0.64; p < 0.001)"; for `hazard_ratio_for` against the other group.
+    ci : pair or ReportedInterval, optional
+        Limits of the ratio where they do not stand in it. None or "not reached" for an open end.
+    level : float, optional
+        Of the interval; by default what is printed, else 0.95.
+    pvalue : str, float or ReportedNumber, optional
+        "<0.001" is a bound, and so is "0.000", which is below 0.0005.
+    test : {"log-rank", "Wald", "likelihood ratio", "not stated"}
+        Whose p-value. That of the log-rank test is not adjusted even if the ratio is.
+    one_sided : bool
+        Whether the p-value is.
+    chi2 : str, float or ReportedNumber, optional
+        Log-rank statistic on one degree of freedom.
+    direction : {"worse", "better"}, optional
+        How the exposed do. A p-value or chi-squared has no side; without a ratio, O - E, O and E or a difference of
+        means that has one, it must be given.
+    observed, expected : pair of numbers, optional
+        Events of each group, and those expected by the log-rank test.
+    o_minus_e, log_rank_variance : str, float or ReportedNumber, optional
+        Observed less expected events of the exposed, and its variance V.
+    n_events : int or pair of int, optional
+        Events in both groups together, or in each.
+    n_total : pair of int, optional
+        Patients in each group.
+    curves : pair of PseudoIPD, of SurvivalCurve or of ReportedSurvival, optional
+        Survival of each group: digitised curves with their patients from `reconstruct_ipd`, or percentages at landmarks
+        with their numbers at risk.
+    follow_up_months : (float, float), optional
+        Shortest and longest follow-up, for percentages without numbers at risk.
+    medians : pair of numbers or ReportedTime, optional
+        Median survival of each group in one unit.
+    median_cis : pair of pairs, optional
+        Their 95% intervals, where `medians` are numbers.
+    rmst_difference, rmst_se : str, float or ReportedNumber, optional
+        Restricted mean of the exposed less that of the reference, and its standard error. They give a direction, and
+        with the number of events an approximate ratio; they do not tell a ratio by themselves.
+    groups : (str, str)
+        Names of the exposed and of the reference group.
+    hazard_ratio_for : str
+        The group that the printed ratio speaks of; by default the exposed.
+    adjusted : {"none", "minimal", "full", "not stated"}
+        What the printed ratio and its p-value are adjusted for. Adjusted p-values never go through formulas of the
+        log-rank test.
+    covariates : sequence of str
+        Adjusted for.
+    label : str
+        What is compared, for texts.
+    rng : Generator, int or None
+        Random numbers for `compare_arms`, or a seed for them.
 
     Returns
     -------
-    LogHazardRatio
-        With nan and the reason where a number cannot be had; nothing is guessed.
+    HazardRatioEstimate
+        Without any way its estimate is nan and `problem` says why.
+
+    Raises
+    ------
+    InvalidInputError
+        If nothing is given, a number cannot be read or cannot be right (a p-value of 0, a ratio for a group that is
+        neither), a direction is missing that a test needs, or numbers contradict each other.
+
+    Warns
+    -----
+    BoundaryWarning
+        The p-value is a bound, and only the end of the ratio nearest to 1 is known; that end is the estimate.
+    ImputedVarianceWarning
+        The standard error rests on a p-value printed as a bound, and is too large.
+    InconsistentReportWarning
+        The ways disagree, the interval is not symmetric for the logarithm or too narrow for the events, or the ratio
+        contradicts the direction.
 
     Notes
     -----
-    With a confidence interval (L, U), the standard error is :math:`(\ln U - \ln L) / (2 z_{1-\alpha/2})`
-    [1]_; where one limit is missing, zero or open, the half that is printed is doubled. Otherwise it is
-    :math:`|\ln HR| / z_{1-p/2}` from the p-value; "p < 0.05" is taken at 0.05, which makes the standard error
-    too large rather than too small, and p above 0.9 is refused. A ratio printed to the unit :math:`\delta` has
-    the variance :math:`(\delta / HR)^2 / 12` of its rounding added.
+    Each way r has a sampling variance :math:`v_r`, a variance of rounding, and a method error :math:`\varepsilon_r^2`,
+    the mean square of its difference from Cox's fit of the same patients in simulated trials. Among the ways that give
+    the ratio asked for the one with the least sum is chosen. All ways use the same patients, so none knows more than
+    the most direct one: :math:`v_r` counts as at least the variance of that. Sums within a factor of 1.5 are ties, and
+    the more direct way wins. Ways are never averaged. The disagreement is
+    :math:`\sum_r (\hat\theta_r - \hat\theta)^2 / (\varepsilon_r^2 + \varepsilon^2 + \text{rounding})` over the best way
+    of each other source: sampling moves all alike. The formulas are those of Parmar [1]_ and Tierney [2]_.
 
     References
     ----------
-    .. [1] Tierney JF, Stewart LA, Ghersi D, Burdett S, Sydes MR (2007). Practical methods for incorporating
+    .. [1] Parmar MKB, Torri V, Stewart L (1998). Extracting summary statistics to perform meta-analyses of the
+       published literature for survival endpoints. Stat Med 17:2815-2834.
+       https://doi.org/10.1002/(SICI)1097-0258(19981230)17:24<2815::AID-SIM110>3.0.CO;2-8
+    .. [2] Tierney JF, Stewart LA, Ghersi D, Burdett S, Sydes MR (2007). Practical methods for incorporating
        summary time-to-event data into meta-analysis. Trials 8:16. https://doi.org/10.1186/1745-6215-8-16
 
     Examples
     --------
-    >>> from netsynth.data.endpoint import find_endpoint
-    >>> margin = ReportedFactor(
-    ...     "Mayo", "margin", find_endpoint("OS"), "R1", "R0", "multivariable",
-    ...     hazard_ratio=ReportedNumber("3.9", "ratio"), ci=ReportedInterval.of("1.4", "10.5", "ratio", 0.95),
-    ... )
-    >>> print(log_hazard_ratio(margin))
-    log hazard ratio 1.361, standard error 0.514 from the confidence interval
+    A trial that prints a log-rank p-value, the events, and which arm lived longer:
+
+    >>> print(hazard_ratio(pvalue="0.07", n_events=483, direction="better", groups=("chemotherapy", "control")))
+    hazard ratio of chemotherapy against control 0.85 (95% CI 0.71–1.01), adjusted: none
+      from p = 0.07, 483 events, said to do better, by p-value and events
+        z of p = 0.07, two-sided, chemotherapy said to do better: -1.812
+        V of the log-rank test from 483 events: 120.8
+        log hazard ratio: -0.1649
+        its variance of sampling: 0.008282
+      standard error 0.091: sampling 0.091, rounding 0.002, method 0.009
     """
-    ratio = result.hazard_ratio
-    if ratio is None:
-        return LogHazardRatio(math.nan, math.nan, "")
-    if not ratio.is_exact or math.isnan(result.log_hr):
-        return LogHazardRatio(result.log_hr, math.nan, "", f"the ratio {ratio} is no exact positive number")
-    printed = math.log(ratio.value)
-    se, route, problem = _from_interval(printed, result.ci) or _from_pvalue(printed, result.pvalue)
-    se = math.sqrt(se**2 + float(rounding_variance(ratio.value, 10.0**-ratio.decimals)))
-    return LogHazardRatio(result.log_hr, se, route, problem, _is_lopsided(ratio, result.ci))
-
-
-_Found: TypeAlias = tuple[float, SeRoute, str]
-
-
-def _from_interval(log_hr: float, ci: ReportedInterval | None) -> _Found | None:
-    if ci is None:
-        return None
-    low, high = (
-        _log(end.value) if end is not None and end.is_exact else math.nan for end in (ci.lower, ci.upper)
+    printed = (
+        hazard_ratio, ci, pvalue, chi2, observed, expected, o_minus_e, log_rank_variance, n_events, n_total, curves,
+        follow_up_months, medians, rmst_difference,
+    )  # fmt: skip
+    is_given = any(each is not None for each in printed)
+    if record is not None:
+        if not isinstance(record, ReportedFactor) or is_given:
+            beside = " beside keyword arguments" if is_given else ""
+            raise InvalidInputError(
+                "hazard_ratio takes one ReportedFactor alone, or keyword arguments; got "
+                f"{type(record).__name__}{beside}."
+            )
+        return _estimate(figures.from_record(record), None, [])
+    if not is_given:
+        raise InvalidInputError(
+            "hazard_ratio needs something that a study prints: a ratio, a test, events, curves, medians or means."
+        )
+    where = label or "hazard_ratio"
+    _validate.choice(adjusted, "adjusted", ADJUSTMENTS, where=where)
+    _validate.choice(test, "test", figures.TESTS, where=where)
+    exposed, reference = (_validate.text(name, "groups", where=where) for name in groups)
+    if hazard_ratio_for and hazard_ratio_for not in (exposed, reference):
+        raise InvalidInputError(
+            f"{where}: the hazard ratio is for {hazard_ratio_for!r}, which is neither {exposed!r} nor {reference!r}. "
+            "Name one of groups."
+        )
+    if level is not None:
+        level = _validate.level(level)
+    ratio, interval, p = figures.printed_ratio(hazard_ratio, ci, level, where)
+    if pvalue is not None:
+        p = figures.printed_pvalue(pvalue, where)
+    exact = figures.exact
+    total, events = _events(n_events)
+    patients = None if n_total is None else figures.counts(n_total, "n_total", minimum=1)
+    arms = None if curves is None else _arms(curves)
+    given = TwoGroups(
+        label=label,
+        exposed=exposed,
+        reference=reference,
+        ratio=ratio,
+        ci=interval,
+        is_inverted=hazard_ratio_for == reference,
+        adjusted=adjusted,
+        covariates=tuple(_validate.text(word, "covariates", where=where) for word in covariates),
+        pvalue=p,
+        test=test,
+        one_sided=one_sided,
+        chi2=None if chi2 is None else exact(chi2, "chi2", least=0.0),
+        observed=None if observed is None else figures.numbers(observed, "observed"),
+        expected=None if expected is None else figures.numbers(expected, "expected", least=1e-300),
+        excess=None if o_minus_e is None else exact(o_minus_e, "o_minus_e"),
+        information=None
+        if log_rank_variance is None
+        else exact(log_rank_variance, "log_rank_variance", least=1e-300),
+        n_events=total,
+        events=events,
+        patients=patients,
+        arms=arms if arms is not None and isinstance(arms[0], PseudoIPD) else None,  # type: ignore[arg-type]
+        curves=None if arms is None else figures.curve_points(arms),
+        follow_up=None if follow_up_months is None else _follow_up(follow_up_months),
+        medians=None if medians is None else figures.median_pair(medians, median_cis),
+        mean_difference=None if rmst_difference is None else exact(rmst_difference, "rmst_difference"),
+        mean_se=None if rmst_se is None else exact(rmst_se, "rmst_se", least=1e-300),
     )
-    routes: tuple[tuple[float, SeRoute], ...] = (
-        (high - low, "confidence interval"),
-        (2 * (high - log_hr), "upper limit"),
-        (2 * (log_hr - low), "lower limit"),
+    given = _with_side(_with_counts(given, arms), direction)
+    return _estimate(given, rng, doubts_of(given))
+
+
+# --- what goes in
+
+
+def _events(n_events: int | Sequence[int] | None) -> tuple[int | None, Counts | None]:
+    if n_events is None:
+        return None, None
+    if isinstance(n_events, Sequence | np.ndarray):
+        pair = figures.counts(n_events, "n_events")
+        return pair.total, pair
+    return _validate.count(n_events, "n_events"), None
+
+
+def _arms(curves: Sequence[ArmCurve]) -> tuple[ArmCurve, ArmCurve]:
+    first, second = figures.pair_of(curves, "curves")
+    for kind in (PseudoIPD, SurvivalCurve, ReportedSurvival):
+        if isinstance(first, kind) and isinstance(second, kind):
+            endpoints = [each.endpoint.code for each in (first, second) if isinstance(each, ReportedSurvival)]
+            if len(set(endpoints)) > 1:
+                raise InvalidInputError(
+                    f"Both curves must be of one endpoint; got {_format.listing(endpoints)}."
+                )
+            return first, second
+    raise InvalidInputError(
+        "curves must be two results of reconstruct_ipd, two of reconstruct_survival, or two ReportedSurvival; got "
+        f"{type(first).__name__} and {type(second).__name__}."
     )
-    for width, route in routes:
-        if width > 0 and math.isfinite(width):
-            return (float(se_from_width(width, ci.level or 0.95)), route, "")
-    return None
 
 
-def _from_pvalue(log_hr: float, pvalue: ReportedNumber | None) -> _Found:
-    if pvalue is None:
-        return math.nan, "", "it has neither a confidence interval nor a p-value"
-    route: SeRoute = "p-value"
-    p = pvalue.value
-    if pvalue.qualifier in ("<", "<=") or p == 0:
-        # the largest p the print allows gives the largest standard error
-        p, route = pvalue.interval.upper, "bound on the p-value"
-    elif not pvalue.is_exact:
-        return math.nan, "", f"a p-value of {pvalue} sets no upper bound to its standard error"
-    if p > LARGEST_PVALUE:
-        return math.nan, "", f"a p-value of {pvalue} is too near 1 to tell its standard error"
-    if log_hr == 0:
-        return math.nan, "", "a ratio of 1 with a p-value does not tell its standard error"
-    return float(se_from_pvalue(log_hr, p)), route, ""
+def _follow_up(months: tuple[float, float]) -> tuple[float, float]:
+    low, high = (float(x) for x in figures.pair_of(months, "follow_up_months"))  # type: ignore[arg-type]
+    if not 0 <= low < high < math.inf:
+        raise InvalidInputError(
+            f"follow_up_months must be the shortest and the longest follow-up, 0 or more; got {months!r}."
+        )
+    return low, high
 
 
-def _is_lopsided(ratio: ReportedNumber, ci: ReportedInterval | None) -> bool:
-    if ci is None or ci.lower is None or ci.upper is None or not (ci.lower.is_exact and ci.upper.is_exact):
-        return False
-    low, high = (0.5 * (_log(a) + _log(b)) for a, b in zip(ci.lower.interval, ci.upper.interval, strict=True))
-    return low > _log(ratio.interval.upper) or high < _log(ratio.interval.lower)
+def _with_counts(given: TwoGroups, arms: tuple[ArmCurve, ArmCurve] | None) -> TwoGroups:
+    """Patients and events of each group from O and from what the curves say, where they were not given."""
+    sizes, events = given.patients, given.events
+    if arms is not None and not isinstance(arms[0], SurvivalCurve):
+        sizes = sizes or _pair([each.n_total for each in arms])
+        if given.n_events is None:
+            printed = [_printed_events(each) for each in arms]
+            events = events or _pair(printed)
+    if events is None and given.n_events is None and given.observed is not None:
+        observed = [each.value for each in given.observed]
+        if all(o == int(o) for o in observed):
+            events = Counts(*map(int, observed))
+    where = given.label or "hazard_ratio"
+    if events is not None and sizes is not None:
+        for name, d_one, n_one in zip((given.exposed, given.reference), events, sizes, strict=True):
+            if d_one > n_one:
+                raise InvalidInputError(
+                    f"{where}: {d_one} events among {n_one} patients of {name}. Check both numbers."
+                )
+    total = events.total if events is not None else given.n_events
+    if total is not None and sizes is not None and total > sizes.total:
+        raise InvalidInputError(f"{where}: {total} events among {sizes.total} patients. Check both numbers.")
+    return replace(given, events=events, patients=sizes, n_events=total)
 
 
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else -math.inf
+def _pair(counts: Sequence[int | None]) -> Counts | None:
+    first, second = counts
+    return None if first is None or second is None else Counts(first, second)
+
+
+def _printed_events(curve: ArmCurve) -> int | None:
+    if isinstance(curve, PseudoIPD):
+        return curve.n_events_printed
+    return curve.n_events if isinstance(curve, ReportedSurvival) else None
+
+
+def _with_side(given: TwoGroups, direction: str | None) -> TwoGroups:
+    """Which group does worse, and what says so: the caller, else the first number that has a side."""
+    if direction is not None:
+        _validate.choice(direction, "direction", ("worse", "better"), where=given.label)
+        return replace(given, direction=1 if direction == "worse" else -1, side=f"said to do {direction}")
+    excess = math.nan
+    if given.excess is not None:
+        excess = given.excess.value
+    elif given.observed is not None and given.expected is not None:
+        excess = given.observed.exposed.value - given.expected.exposed.value
+    means = math.nan if given.mean_difference is None else -given.mean_difference.value
+    sides = ((given.log_ratio, "the ratio"), (excess, "O - E"), (means, "the restricted means"))
+    for value, words in sides:
+        if value and not math.isnan(value):
+            worse = "worse" if value > 0 else "better"
+            return replace(given, direction=1 if value > 0 else -1, side=f"doing {worse} by {words}")
+    return given
+
+
+# --- the choice
+
+
+def _estimate(
+    given: TwoGroups, rng: np.random.Generator | int | None, doubts: Sequence[str]
+) -> HazardRatioEstimate:
+    routes, missed = every_route(given)
+    where = given.label or "hazard_ratio"
+    needs_side = [each for each in missed if each.reason == NO_SIDE]
+    if needs_side and not given.is_record:
+        what = needs_side[0].name.split()[0].removesuffix(",")
+        raise InvalidInputError(
+            f"{where}: a {what} does not say which group does worse. Give direction='worse' if {given.exposed} did "
+            f"worse than {given.reference}, or direction='better'; nothing is assumed."
+        )
+    cautions: list[Caution] = []
+    if given.arms is not None:
+        found, said = _reconstructed(given.arms, rng)
+        cautions += said
+        if isinstance(found, MissedRoute):
+            missed.append(found)
+        else:
+            routes.append(found)
+    else:
+        missed.append(MissedRoute("reconstructed patients", "no digitised curves of both groups are given"))
+    order = list(ROUTES)
+    missed.sort(key=lambda each: order.index(each.name))
+    best_first = ranked(routes)
+    total, df, apart = disagreement(best_first)
+    far = far_ways(best_first, total, df, apart)
+    result = HazardRatioEstimate(
+        label=given.label,
+        exposed=given.exposed,
+        reference=given.reference,
+        adjusted=_adjusted(given, best_first),
+        covariates=given.covariates if best_first and best_first[0].is_adjusted else (),
+        routes=tuple(with_distances(best_first)),
+        missed=tuple(missed),
+        disagreement=total,
+        disagreement_df=df,
+        disagrees=bool(far),
+        is_lopsided=is_lopsided(given),
+        problem="" if best_first else _problem(given, missed),
+    )
+    worded = [*((InconsistentReportWarning, words) for words in doubts), *said_of(given, result, far)]
+    cautions += [caution(kind, words, where=where, stacklevel=4) for kind, words in worded]
+    return replace(result, warnings=tuple(cautions))
+
+
+def _reconstructed(
+    arms: tuple[PseudoIPD, PseudoIPD], rng: np.random.Generator | int | None
+) -> tuple[HazardRatioRoute | MissedRoute, list[Caution]]:
+    """Cox's fit of patients reconstructed from digitised curves."""
+    found = compare_arms(*arms, rng=rng)
+    effect, said = found.log_hr, list(found.warnings)
+    if not math.isfinite(effect.se):
+        why = "one group has all the events, so the ratio is infinite or 0 in some of the data sets"
+        return MissedRoute("reconstructed patients", why), said
+    total, reading = effect.se**2, effect.reporting_loss * effect.se**2
+    reach = 1.96 * math.sqrt(reading)
+    names = _format.listing(f"curve of {arm.label}" if arm.label else "curve" for arm in arms)
+    route = HazardRatioRoute(
+        name="reconstructed patients",
+        printed=f"{names}, {arms[0].n_total} and {arms[1].n_total} patients",
+        log_hr=effect.estimate,
+        variance=total - reading,
+        rounding_variance=0.0,
+        method_variance=reading,
+        log_hr_interval=Interval(effect.estimate - reach, effect.estimate + reach),
+        variance_interval=Interval(total - reading, total - reading),
+        is_adjusted=False,
+        bound="",
+        steps=(
+            Step("log hazard ratio of the reconstructed patients alone", effect.reconstructed),
+            Step("log hazard ratio over the data sets that the figures allow", effect.estimate),
+            Step("share of its variance that comes from reading figures", effect.reporting_loss),
+        ),
+        assumptions=("the curves were read as exactly as the reconstruction says",),
+    )
+    return route, said
+
+
+def _adjusted(given: TwoGroups, best_first: Sequence[HazardRatioRoute]) -> Adjustment:
+    if best_first and best_first[0].name not in FROM_RATIO and given.adjusted != "not stated":
+        return "none"
+    return given.adjusted
+
+
+def _problem(given: TwoGroups, missed: Sequence[MissedRoute]) -> str:
+    reasons = {each.name: each.reason for each in missed}
+    if given.ratio is not None:
+        if not math.isfinite(given.log_ratio):
+            return reasons["p-value"]
+        if given.pvalue is not None:
+            return reasons["p-value"]
+        return "it has neither a confidence interval nor a p-value"
+    if given.chi2 is not None:
+        return reasons["chi-squared and events"]
+    if given.pvalue is not None:
+        return reasons["p-value and events"]
+    if given.mean_difference is not None:
+        return reasons["restricted means"]
+    if given.medians is not None:
+        return reasons["medians"]
+    if given.observed is not None or given.excess is not None:
+        return reasons["observed minus expected"]
+    return "no ratio is printed, nor figures that tell one"

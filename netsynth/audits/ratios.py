@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -16,11 +17,13 @@ from netsynth.data.factor import ReportedFactor
 from netsynth.data.harmonise import is_graded
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.survival import SurvivalPoint
+from netsynth.errors import NetsynthWarning
+from netsynth.hazard_ratio import hazard_ratio
 from netsynth.kernels.information import WaldRange, least_events, least_se, least_se_of_arms, wald_range
 from netsynth.kernels.pvalues import z_from_pvalue
 from netsynth.results.audit import Severity
 
-__all__ = ["directions", "events", "intervals", "pvalues"]
+__all__ = ["directions", "events", "intervals", "pvalues", "ways"]
 
 #: By how much the statistic of another test, such as the log-rank test, seldom and hardly ever differs from that of the
 #: interval: by a quarter in 3 to 4% and by a half in 1% of random parts of real trials.
@@ -266,7 +269,9 @@ def _sizes(case: Case) -> dict[str, int]:
 
 
 def _events_of(case: Case, result: ReportedFactor) -> int | None:
-    """Events of the endpoint among the patients analysed, beside their survival or as a proportion."""
+    """Events of the endpoint among the patients analysed: beside the ratio or their survival, or as a proportion."""
+    if result.n_events is not None:
+        return result.n_events
     for reported in case.survival:
         alike = reported.endpoint == result.endpoint and same_patients(reported.group, result.group)
         if alike and reported.n_total == result.group.n_total and reported.n_events is not None:
@@ -277,6 +282,27 @@ def _events_of(case: Case, result: ReportedFactor) -> int | None:
         if made.outcome.lower() in wanted and made.has_counts and made.n_total == result.group.n_total:
             return made.n_events
     return None
+
+
+def ways(case: Case) -> Iterator[Outcome]:
+    """Whether the ratio is what the log-rank test and the events give, where one of a kind is printed."""
+    for result in case.factors:
+        if None in (result.hazard_ratio, result.pvalue, result.n_events):
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NetsynthWarning)  # they are findings here
+            found = hazard_ratio(result)
+        if found.chosen is None or not found.disagrees:
+            continue
+        other = max(found.alternatives, key=lambda route: abs(np.nan_to_num(route.distance)))
+        yield finding(
+            result,
+            "hazard ratio and events",
+            "suspicious",
+            f"{_what(result)}: {found.chosen.printed} is a ratio of {_format.ratio(found.natural)}, yet "
+            f"{other.printed} mean {_format.ratio(other.natural)}",
+            unless="the test was stratified, or ratio and events are of other patients",
+        )
 
 
 # --- what is said

@@ -287,3 +287,39 @@ def test_nothing_said_is_nothing_to_check(tally):
     assert tally(SAID, ratio("2.0")) is None
     assert tally(SAID, ratio("2.0", p="0.04", significance="yes")) == (1, 0, {})
     assert tally(SAID, ratio(None, significance="yes")) is None
+
+
+# -- ratio, test and events
+
+
+def by_test(hr, p, n_events, **more):
+    return ratio(hr, p=p, analysis="univariable", n_events=n_events, **more)
+
+
+def test_a_ratio_that_test_and_events_do_not_give():
+    # a public tutorial: chi-squared 6.8, p = 0.009, with 142 events is no ratio of 0.45 but of 0.65
+    (found,) = audit(by_test("0.45", "0.009", 142, low="0.30", high="0.68", n_by_level=(100, 100))).select(
+        check=EVENTS
+    )
+    assert found.severity == "suspicious"
+    assert found.message == (
+        "treatment (treated vs control): HR 0.45 (95% CI 0.30–0.68) is a ratio of 0.45, yet p = 0.009, "
+        "142 events among 100 and 100 patients, doing better by the ratio mean 0.65"
+    )
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        by_test("0.65", "0.009", 142, low="0.46", high="0.90"),
+        by_test("0.65", "0.009", None, low="0.46", high="0.90"),
+        ratio("0.45", "0.30", "0.68", p="0.009", n_events=142),  # an adjusted p-value is of another test
+    ],
+)
+def test_a_ratio_that_they_give(record):
+    assert [f for f in audit(record).findings if "yet p =" in f.message] == []
+
+
+def test_events_beside_the_ratio_bound_its_error():
+    (found,) = audit(ratio("0.70", "0.60", "0.82", n_events=100)).select(check=EVENTS)
+    assert "100 events give at least 0.200" in found.message

@@ -7,6 +7,7 @@ from hypothesis import given
 from netsynth.data.endpoint import find_endpoint
 from netsynth.data.factor import ReportedFactor
 from netsynth.data.number import ReportedInterval, ReportedNumber
+from netsynth.data.study import Group
 from netsynth.errors import InvalidInputError
 
 OS = find_endpoint("OS")
@@ -171,7 +172,47 @@ REFUSED = [
         lambda: grade(adjusted_for="age"),
         "Xiang, grade: adjusted_for must be a list or tuple; got 'age'.",
     ),
+    (
+        lambda: grade(events_by_level=4),
+        "Xiang, grade: events_by_level must be two whole numbers, of the adverse and of the reference level; got 4.",
+    ),
+    (
+        lambda: grade(n_by_level=(4, 5, 6)),
+        "Xiang, grade: n_by_level must be two whole numbers, of the adverse and of the reference level; got (4, 5, 6).",
+    ),
+    (
+        lambda: grade(n_events=2.5),
+        "Xiang, grade: n_events must be a whole number of at least 0; got 2.5.",
+    ),
+    (
+        lambda: grade(events_by_level=(4, -1)),
+        "Xiang, grade: events_by_level must be a whole number of at least 0; got -1.",
+    ),
+    (
+        lambda: grade(events_by_level=(4, 9), n_events=12),
+        "Xiang, grade: 4 and 9 events are not 12 in all. Check the three numbers.",
+    ),
+    (
+        lambda: grade(events_by_level=(4, 9), n_by_level=(20, 8)),
+        "Xiang, grade: 4 and 9 events among 20 and 8 patients. Check the numbers of each level.",
+    ),
+    (
+        lambda: grade(n_events=30, n_by_level=(20, 8)),
+        "Xiang, grade: 30 events among 28 patients. Check both numbers.",
+    ),
+    (
+        lambda: grade(n_events=30, group=Group(n_total=25)),
+        "Xiang, grade: 30 events among 25 patients. Check both numbers.",
+    ),
 ]
+
+
+def test_events_of_the_levels_add_up():
+    record = grade(events_by_level=[4, 9], n_by_level=(20, 30))
+    assert (record.n_events, record.events_by_level) == (13, (4, 9))
+    assert ReportedFactor.from_json(record.to_json()) == record
+    assert str(record).endswith("4 and 9 events")
+    assert str(grade(n_events=1)).endswith("1 event")
 
 
 @pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message for _, message in REFUSED])

@@ -115,6 +115,8 @@ REVIEW = Review(
     factors=(
         ReportedFactor("META_x", "grade", ENDPOINTS[0], analysis="pooled"),
         ReportedFactor("a", "age", ENDPOINTS[0], adjusted_for=("sex", "grade"), direction="none"),
+        ReportedFactor("a", "margin", ENDPOINTS[0], "R1", "R0", events_by_level=(4, 9), n_by_level=(10, 20)),
+        ReportedFactor("a", "site", ENDPOINTS[0], n_events=12),
     ),
     assessments=(
         QualityAssessment("a", Checklist("own", ("x", "y"), ("good", "poor"), (1, 0)), ("good", "poor")),
