@@ -7,9 +7,11 @@ those not installed are left out. The calls in R are in ``peers.R`` under the na
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +39,7 @@ class Sizes(NamedTuple):
     n_looped: int = 200  # sets that a peer without a batch fits one by one
     k_subsets: int = 15
     k_permuted: int = 7
+    k_over_time: int = 500
 
 
 @dataclass(frozen=True)
@@ -503,6 +506,76 @@ def bayes(_sizes: Sizes) -> Case:
     return Case("bayes", "Bayesian random effects, half-normal prior of tau, k = 13", ours)
 
 
+def hepatocellular() -> dict[str, Array]:
+    """Survival at 20 times in 27 studies, the example of metaSurvival and RISCA."""
+    references = Path(__file__).parents[1] / "tests" / "references" / "summary_curves.json"
+    columns = json.loads(references.read_text(encoding="utf-8"))["data"]["hepatology-all"]
+    return {name: np.array(values, dtype=np.float64) for name, values in columns.items()}
+
+
+def summary_example(_sizes: Sizes) -> Case:
+    """The distribution-free summary curve: survival at each time, and Q."""
+    columns = hepatocellular()
+
+    def ours() -> Array:
+        found = ns.pool_survival(columns, method="summary")
+        return np.array([[*found.survival_at_times, found.q]])
+
+    data = {
+        "study": columns["study"],
+        "time": columns["time_months"],
+        "n_risk": columns["n_at_start"],
+        "survival": columns["survival"],
+    }
+    return Case(
+        "summary_curve",
+        "Summary survival curve, 27 studies at up to 20 times",
+        ours,
+        in_r={"metaSurvival": 1},
+        data={"studies": data},
+        at_least={"metaSurvival": 50},
+    )
+
+
+def summary_bootstrap(sizes: Sizes) -> Case:
+    """The same from studies drawn anew: limits of survival at each time."""
+    pooled = ns.pool_survival(hepatocellular(), method="summary")
+
+    def ours() -> Array:
+        return np.array(pooled.bootstrap(max(sizes.n_sets, 100)).confidence_band())
+
+    return Case(
+        "summary_bootstrap",
+        f"The same curve from studies drawn anew, {sizes.n_sets:,} times",
+        ours,
+        fits=sizes.n_sets,
+        within=60.0,
+    )
+
+
+def over_time(method: Literal["summary", "multivariate"], sizes: Sizes) -> Case:
+    """A large review at ten landmarks, read from columns."""
+    rng = np.random.default_rng([SEED, sizes.k_over_time])
+    k, times = sizes.k_over_time, np.array([3.0, 6, 12, 18, 24, 36, 48, 60, 84, 120])
+    rate = np.exp(0.3 * rng.standard_normal((k, 1))) / 60
+    survival = np.exp(-rate * times)
+    before = np.concatenate([np.ones((k, 1)), survival[:, :-1]], axis=1)
+    observed = 0.97 ** np.arange(times.size)  # of those who live, at the start of each interval
+    n_at_start = np.maximum(np.round(rng.integers(30, 400, (k, 1)) * before * observed), 1.0)
+    columns = {
+        "study": np.repeat(np.arange(k), times.size),
+        "time_months": np.tile(times, k),
+        "survival": survival.ravel(),
+        "n_at_start": n_at_start.ravel(),
+    }
+
+    def ours() -> Array:
+        return ns.pool_survival(columns, method=method).survival(times)[None]
+
+    name = {"summary": "summary curve", "multivariate": "random effects on log(-log S)"}[method]
+    return Case(f"over_time_{method}", f"A review of {k} studies at 10 landmarks, {name}", ours, within=2.0)
+
+
 def all_cases(sizes: Sizes) -> list[Case]:
     """Every case, in the order of the table."""
     return [
@@ -521,6 +594,10 @@ def all_cases(sizes: Sizes) -> list[Case]:
         trimmed(sizes),
         egger(sizes),
         bayes(sizes),
+        summary_example(sizes),
+        summary_bootstrap(sizes),
+        over_time("summary", sizes),
+        over_time("multivariate", sizes),
     ]
 
 

@@ -136,6 +136,13 @@ calls <- list(
          found <- metafor::regtest(fit, model = "lm")
          c(found$zval, found$pval)
       }
+   }),
+   summary_curve = list(metaSurvival = function(case) {
+      d <- table_of(case)
+      function() {
+         fit <- metaSurvival::msurv(d$study, d$time, d$n_risk, d$survival, confidence = "Greenwood")
+         c(fit$summary.random[, 2], fit$heterogeneity[1])
+      }
    })
 )
 
@@ -174,7 +181,7 @@ say <- function(...) {
    flush(stdout())
 }
 
-versions <- vapply(Filter(installed, c("metafor", "lme4")), function(p) as.character(packageVersion(p)), "")
+versions <- vapply(Filter(installed, c("metafor", "lme4", "metaSurvival")), function(p) as.character(packageVersion(p)), "")
 say('{"R": "', as.character(getRversion()), '", "packages": {',
     paste0('"', names(versions), '": "', versions, '"', collapse = ", "), "}}")
 

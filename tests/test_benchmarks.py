@@ -30,6 +30,10 @@ NAMES = [
     "trim_and_fill",
     "egger",
     "bayes",
+    "summary_curve",
+    "summary_bootstrap",
+    "over_time_summary",
+    "over_time_multivariate",
 ]
 PAIRS = [
     ("one_fit", "PyMARE"),
@@ -66,7 +70,7 @@ def page(bench):
 
 @pytest.fixture(scope="module")
 def small(bench):
-    return bench.Sizes(n_sets=30, n_looped=5, k_subsets=7, k_permuted=4)
+    return bench.Sizes(n_sets=30, n_looped=5, k_subsets=7, k_permuted=4, k_over_time=12)
 
 
 @pytest.fixture(scope="module")

@@ -168,6 +168,29 @@ def derivatives(data: Observed, fit: Gls, *, restricted: bool) -> tuple[FloatArr
     w = fit.weight
     u = (w @ fit.residual[..., None])[..., 0]
     c = w @ data.x @ np.linalg.cholesky(fit.covariance)[..., None, :, :]
+    return derivatives_of(w, u, c, restricted=restricted)
+
+
+def derivatives_of(
+    w: FloatArray, u: FloatArray, c: FloatArray, *, restricted: bool
+) -> tuple[FloatArray, FloatArray]:
+    r"""Slope and second derivative from the parts of each study that a change of :math:`\Psi` meets.
+
+    Parameters
+    ----------
+    w : ndarray, shape (..., k, p, p)
+        Weights :math:`W_i`; :math:`Z_i' W_i Z_i` where the covariance between studies is :math:`Z_i \Psi Z_i'`.
+    u : ndarray, shape (..., k, p)
+        Weighted residuals :math:`W_i r_i`, or :math:`Z_i' W_i r_i`.
+    c : ndarray, shape (..., k, p, q)
+        :math:`W_i X_i V^{1/2}`, or :math:`Z_i' W_i X_i V^{1/2}`.
+    restricted : bool
+
+    Returns
+    -------
+    tuple of ndarray
+        Shapes (..., p, p) and (..., p p, p p).
+    """
     *lead, k, p, q = c.shape
     r = c @ c.swapaxes(-1, -2)
     uu = u[..., :, None] * u[..., None, :]

@@ -68,6 +68,7 @@ def psi_likelihood(
     structure: Structure,
     *,
     restricted: bool,
+    start: FloatArray | None = None,
 ) -> BetweenFit:
     r"""Maximum likelihood, restricted or not, of a covariance between studies of a given structure.
 
@@ -83,6 +84,8 @@ def psi_likelihood(
         One of `STRUCTURES`, or another of its kind.
     restricted : bool
         REML, else ML.
+    start : ndarray, shape (..., p, p), optional
+        The only place to set out from, for data like those it is the summit of.
 
     Returns
     -------
@@ -93,16 +96,21 @@ def psi_likelihood(
     y = np.broadcast_to(estimate, (*lead, k, p)).reshape(-1, k, p)
     s = np.broadcast_to(covariance, (*lead, k, p, p)).reshape(-1, k, p, p)
     x = np.broadcast_to(design, (*lead, *design.shape[-3:])).reshape(-1, *design.shape[-3:])
-    n_starts = 1 + len(_STARTS) + len(_ALTERNATING) + _HIGHEST
+    n_starts = 1 if start is not None else 1 + len(_STARTS) + len(_ALTERNATING) + _HIGHEST
     n_rows = max(1, _CHUNK // (n_starts * (p**4 + 4 * k * p * p)))
     psi, converged, n_iterations = np.empty((len(y), p, p)), np.zeros(len(y), dtype=np.bool_), 0
-    for start in range(0, len(y), n_rows):
-        part = slice(start, start + n_rows)
+    for first in range(0, len(y), n_rows):
+        part = slice(first, first + n_rows)
         unit = _units(y[part], s[part], one_scale=structure.one_scale)
         scale = unit[:, :, None] * unit[:, None, :]
         data = observed(y[part] / unit[:, None], s[part] / scale[:, None], x[part] / unit[:, None, :, None])
-        theta = _starts(data, structure, restricted=restricted)
-        summit = _climb(data, structure, theta.reshape(-1, theta.shape[-1]), restricted=restricted)
+        if start is None:
+            theta = _starts(data, structure, restricted=restricted)
+        else:
+            near = np.broadcast_to(start, (*lead, p, p)).reshape(-1, p, p)[part] / scale
+            theta = structure.nearest(near + _LEAST * np.eye(p))
+        hill = _hill(data, n_starts, restricted=restricted)
+        summit = climb(hill, structure, theta.reshape(-1, theta.shape[-1]), p)
         # of two that meet on one summit the one that arrived there: rounding may lift the other by as much
         height = np.where(summit.arrived, summit.height, summit.height - _ROUNDED)
         height = np.where(np.isnan(height), -np.inf, height).reshape(-1, n_starts)
@@ -163,31 +171,57 @@ def _places(tau: FloatArray) -> FloatArray:
     return np.asarray(reach[:, None, :, None] * reach[:, None, None, :] * matrix)
 
 
-class _Summit(NamedTuple):
+class Hill(NamedTuple):
+    """A likelihood of covariance matrices; rows are numbered so that each may have data of its own.
+
+    `height(rows, psi)`, shape (n,), and `derivatives(rows, psi)`, its slope (n, p, p) and second derivative
+    (n, p p, p p) in the entries, from matrices of shape (n, p, p).
+    """
+
+    height: Callable[[IntArray, FloatArray], FloatArray]
+    derivatives: Callable[[IntArray, FloatArray], tuple[FloatArray, FloatArray]]
+
+
+class Summit(NamedTuple):
+    """Where each climb ended: parameters (n, t), height, and whether it arrived."""
+
     theta: FloatArray
     height: FloatArray
     arrived: BoolArray
     n_iterations: int
 
 
-def _climb(data: Observed, structure: Structure, theta: FloatArray, *, restricted: bool) -> _Summit:
-    """Uphill from every start; there are equally many starts for each set of the data."""
-    p, (lower, upper) = data.y.shape[-1], structure.bounds(data.y.shape[-1])
-    set_of = np.arange(len(theta)) // (len(theta) // len(data.y))
+def _hill(data: Observed, n_starts: int, *, restricted: bool) -> Hill:
+    """The likelihood of sets of studies, with equally many starts for each set."""
+
+    def part(rows: IntArray) -> Observed:
+        return Observed(*(array[rows // n_starts] for array in data))
+
+    def height(rows: IntArray, psi: FloatArray) -> FloatArray:
+        return height_of(solve(part(rows), psi), restricted=restricted)
+
+    def slopes(rows: IntArray, psi: FloatArray) -> tuple[FloatArray, FloatArray]:
+        here = part(rows)
+        return derivatives(here, solve(here, psi), restricted=restricted)
+
+    return Hill(height, slopes)
+
+
+def climb(hill: Hill, structure: Structure, theta: FloatArray, p: int) -> Summit:
+    """Uphill from every start, shape (n, t), to a p by p matrix of the structure."""
+    lower, upper = structure.bounds(p)
     theta = np.clip(theta, lower, upper)
 
     def height_at(rows: IntArray, where: FloatArray) -> FloatArray:
-        part = Observed(*(array[set_of[rows]] for array in data))
-        return height_of(solve(part, structure.matrix(where, p)), restricted=restricted)
+        return hill.height(rows, structure.matrix(where, p))
 
     height = height_at(np.arange(len(theta)), theta)
     arrived, polished = np.zeros(len(theta), dtype=np.bool_), np.zeros(len(theta), dtype=np.int64)
     rows, iteration = np.arange(len(theta)), 0
     while rows.size and iteration < _MAX_ITERATIONS:
         iteration += 1
-        part, now = Observed(*(array[set_of[rows]] for array in data)), theta[rows]
-        fit = solve(part, structure.matrix(now, p))
-        slope, second = derivatives(part, fit, restricted=restricted)
+        now = theta[rows]
+        slope, second = hill.derivatives(rows, structure.matrix(now, p))
         jacobian = structure.jacobian(now, p).reshape(*now.shape, p * p)
         gradient = (jacobian @ slope.reshape(-1, p * p, 1))[..., 0]
         hessian = jacobian @ second @ jacobian.swapaxes(-1, -2) + structure.curvature(now, slope)
@@ -226,7 +260,7 @@ def _climb(data: Observed, structure: Structure, theta: FloatArray, *, restricte
         arrived[rows[last]] = True
         arrived[rows[stuck & ((promise < _ROUNDED) | saddle)]] = True
         rows = rows[~(last | stuck)]
-    return _Summit(theta, height, arrived, iteration)
+    return Summit(theta, height, arrived, iteration)
 
 
 def _newton(

@@ -10,6 +10,19 @@ from netsynth._typing import FloatArray
 from netsynth.kernels.families import Family, Parametric, log_time, ones, start_weibull
 
 
+def natural_basis(x: FloatArray, knots: FloatArray) -> tuple[FloatArray, FloatArray]:
+    r"""The curved terms of a natural cubic spline, and their slopes, shape (..., m - 1) each for m + 1 knots.
+
+    With :math:`\lambda_j = (k_m - k_j) / (k_m - k_0)` the term of the inner knot :math:`k_j` is
+    :math:`(x - k_j)_+^3 - \lambda_j (x - k_0)_+^3 - (1 - \lambda_j) (x - k_m)_+^3`.
+    """
+    first, last, inner = knots[0], knots[-1], knots[1:-1]
+    share = (last - inner) / (last - first)
+    over = [np.maximum(x[..., None] - knot, 0.0) for knot in (inner, first, last)]
+    basis = over[0] ** 3 - share * over[1] ** 3 - (1.0 - share) * over[2] ** 3
+    return basis, 3.0 * (over[0] ** 2 - share * over[1] ** 2 - (1.0 - share) * over[2] ** 2)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RoystonParmar(Parametric):
     r"""A natural cubic spline of :math:`\ln H` in :math:`\ln t` [1]_.
@@ -33,11 +46,7 @@ class RoystonParmar(Parametric):
 
     def _spline(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Value and slope at log times."""
-        first, last, inner = self.knots[0], self.knots[-1], self.knots[1:-1]
-        share = (last - inner) / (last - first)
-        over = [np.maximum(x[..., None] - knot, 0.0) for knot in (inner, first, last)]
-        basis = over[0] ** 3 - share * over[1] ** 3 - (1.0 - share) * over[2] ** 3
-        slopes = 3.0 * (over[0] ** 2 - share * over[1] ** 2 - (1.0 - share) * over[2] ** 2)
+        basis, slopes = natural_basis(x, self.knots)
         lead, slope = self.columns()[:2]
         flat = self.theta[..., None, 2:]
         return lead + slope * x + (basis * flat).sum(-1), slope + (slopes * flat).sum(-1)

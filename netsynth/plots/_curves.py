@@ -28,6 +28,7 @@ COLOURS: Final = (
     _style.SKY,
 )
 MARKS: Final = ("o", "s", "^", "D", "v", "P")
+YEARS_FROM: Final = 36.0  # months from which an axis counts years
 MEDIAN: Final[Look] = {"color": _style.GREY, "lw": 0.8, "ls": (0, (4, 2))}
 
 
@@ -35,6 +36,19 @@ def mark(i: int) -> Look:
     """The mark of one of a few curves."""
     look: Look = {"ls": "", "marker": MARKS[i], "ms": 4.5, "color": COLOURS[i], "mec": "white", "mew": 0.5}
     return look
+
+
+def months_axis(ax: Axes, stop: float, width: float) -> None:
+    """Time from 0 to `stop` months on the x-axis of so many inches, its labels in years from three years on."""
+    ax.set_xlim(0.0, stop)
+    in_years = stop >= YEARS_FROM
+    unit, steps = (12.0, (1, 2, 5, 10, 20, 50)) if in_years else (1.0, (1, 2, 3, 6, 12, 24))
+    candidates = [
+        [unit * tick for tick in range(0, math.floor(stop / unit + 1e-9) + 1, step)] for step in steps
+    ]
+    few = [ticks for ticks in candidates if len(ticks) <= 11]
+    _style.set_ticks(ax, few, lambda months: f"{months / unit:g}", width)
+    _style.axis_label(ax, ["Years" if in_years else "Months"])
 
 
 def percent_axis(ax: Axes, label: str) -> None:
@@ -98,10 +112,11 @@ def write_numbers_at_risk(
     left: float,
     top: float,
     width: float,
+    heading: str = AT_RISK,
 ) -> None:
     """Rows of numbers under their times, so many inches under the plot; without room beside an earlier one left out.
 
-    A row is a name, and times with what stands there. Rows with names of their own get a heading.
+    A row is a name, and times with what stands there. Rows with names of their own get the heading.
     """
     from matplotlib.transforms import blended_transform_factory
 
@@ -109,7 +124,7 @@ def write_numbers_at_risk(
     place, row = _style.inches(ax), -top - 0.5 * LINE
     under = blended_transform_factory(ax.transData, place)
     if [name for name, _ in rows] != [AT_RISK]:
-        _style.write(ax, -left, row, AT_RISK, place=place, weight="bold", size=_style.SMALL)
+        _style.write(ax, -left, row, heading, place=place, weight="bold", size=_style.SMALL)
         row -= LINE
     for name, counts in rows:
         _style.write(ax, -left, row, name, place=place, size=_style.SMALL)

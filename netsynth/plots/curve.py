@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -26,7 +26,6 @@ __all__ = ["curve_plot"]
 WIDTH: Final = 3.0  # inches the plot itself gets when the figure is ours
 HEIGHT: Final = 2.3
 LEAST: Final = (1.2, 1.0)  # inches below which given axes are too small
-YEARS_FROM: Final = 36.0  # months from which the axis counts years
 TAIL: Final = 1.25  # how far a tail is drawn, in spans of the reported times
 AXIS: Final = 0.22 + LINE  # inches under the plot for the ticks and the label
 PERCENT: Final = 0.52  # inches left of the plot for its percentages and their label
@@ -35,13 +34,6 @@ BAND: Final[Look] = {"alpha": 0.35, "lw": 0, "solid_capstyle": "butt"}
 POOLED: Final[Look] = {"ls": "", "marker": "D", "ms": 5, "color": _style.INK, "mec": "none"}
 POOLED_CI: Final[Look] = {"color": _style.INK, "lw": 1.8, "solid_capstyle": "butt"}
 POOLED_PI: Final[Look] = {"color": _style.INK, "lw": 0.8, "solid_capstyle": "butt"}
-
-
-class _Span(NamedTuple):
-    """What the x-axis covers, in months, and whether its labels count years."""
-
-    stop: float
-    in_years: bool
 
 
 def curve_plot(
@@ -106,7 +98,7 @@ def curve_plot(
     if not shown:
         raise InvalidInputError("There is no curve to draw; give at least one.")
     landmarks = _landmarks(pooled or {})
-    span = _span(shown, landmarks)
+    stop = max([*(_reach(curve) for curve in shown), *landmarks])
     names = [_style.one_line(curve.label) for curve in shown]
     is_one, is_few = len(shown) == 1, len(shown) <= FEW
     colours = COLOURS[: len(shown)] if is_few else (_style.SKY,) * len(shown)
@@ -117,8 +109,8 @@ def curve_plot(
     with _style.style():
         risk_names = [AT_RISK if is_one else _style.one_line(curve.label) for curve in at_risk]
         beside = is_few and not is_one and any(names)
-        right = LEADER + _style.text_width(names) + 0.02 if beside else _half_of_last_tick(span)
-        samples = (("", tuple(_samples(shown, landmarks, stop=span.stop, shaded=shaded, level=level))),)
+        right = LEADER + _style.text_width(names) + 0.02 if beside else _half_of_last_tick(stop)
+        samples = (("", tuple(_samples(shown, landmarks, stop=stop, shaded=shaded, level=level))),)
 
         def left(plot_height: float) -> tuple[float, list[str]]:
             """Inches left of the plot, and the lines of the label there."""
@@ -141,13 +133,13 @@ def curve_plot(
             width_left, y_lines = left(max(whole - head - foot, LEAST[1]))
         least = (LEAST[0], max(LEAST[1], LINE * len(shown) if beside else 0.0))
         width, height = _style.make_room(ax, left=width_left, right=right, head=head, foot=foot, least=least)
-        _axes(ax, span, "\n".join(y_lines), width)
+        _axes(ax, stop, "\n".join(y_lines), width)
         for i, curve in enumerate(shown):
             if shaded:
-                _bounds(ax, curve, colours[i], span.stop, max(0.03, min(0.18, 0.8 / len(shown))))
-            _curve(ax, curve, colours[i], span.stop, thin=not is_few)
+                _bounds(ax, curve, colours[i], stop, max(0.03, min(0.18, 0.8 / len(shown))))
+            _curve(ax, curve, colours[i], stop, thin=not is_few)
             if is_one and _has_band(curve):
-                _band(ax, curve, colours[i], span.stop, level)
+                _band(ax, curve, colours[i], stop, level)
             if is_few:
                 _points(ax, curve, i, level if is_one else None)
         if is_one:
@@ -180,10 +172,9 @@ def _landmarks(pooled: Mapping[float, PooledEffect]) -> dict[float, PooledEffect
     return found
 
 
-def _span(curves: Sequence[SurvivalCurve], landmarks: Mapping[float, PooledEffect]) -> _Span:
-    stop = max([curve.last_months * (1.0 if curve.tail is None else TAIL) for curve in curves])
-    stop = max([stop, *landmarks])
-    return _Span(stop, stop >= YEARS_FROM)
+def _reach(curve: SurvivalCurve) -> float:
+    """Where a curve ends in the figure, in months."""
+    return curve.last_months * (1.0 if curve.tail is None else TAIL)
 
 
 def _title(curve: SurvivalCurve) -> str:
@@ -191,8 +182,8 @@ def _title(curve: SurvivalCurve) -> str:
     return ", ".join(part for part in (_style.one_line(curve.label), n) if part)
 
 
-def _half_of_last_tick(span: _Span) -> float:
-    return 0.5 * _style.text_width([f"{span.stop:.0f}"])
+def _half_of_last_tick(stop: float) -> float:
+    return 0.5 * _style.text_width([f"{stop:.0f}"])
 
 
 def _samples(
@@ -234,21 +225,9 @@ def _samples(
     return found
 
 
-def _axes(ax: Axes, span: _Span, y_label: str, width: float) -> None:
-    ax.set_xlim(0.0, span.stop)
+def _axes(ax: Axes, stop: float, y_label: str, width: float) -> None:
     _style.frame(ax, y_axis=True)
-    unit = 12.0 if span.in_years else 1.0
-    steps = (1, 2, 5, 10, 20, 50) if span.in_years else (1, 2, 3, 6, 12, 24)
-    candidates = [
-        [unit * tick for tick in range(0, math.floor(span.stop / unit + 1e-9) + 1, step)] for step in steps
-    ]
-    _style.set_ticks(
-        ax,
-        [ticks for ticks in candidates if len(ticks) <= 11],
-        lambda months: f"{months / unit:g}",
-        width,
-    )
-    _style.axis_label(ax, ["Years" if span.in_years else "Months"])
+    _curves.months_axis(ax, stop, width)
     _curves.percent_axis(ax, y_label)
 
 
@@ -330,9 +309,7 @@ def _pooled(ax: Axes, months: float, effect: PooledEffect, level: float) -> None
 
 
 def _names(ax: Axes, curves: Sequence[SurvivalCurve], names: Sequence[str], height: float) -> None:
-    last = [
-        min(curve.last_months * (1.0 if curve.tail is None else TAIL), ax.get_xlim()[1]) for curve in curves
-    ]
+    last = [min(_reach(curve), ax.get_xlim()[1]) for curve in curves]
     ends = [100 * curve.survival(months) for curve, months in zip(curves, last, strict=True)]
     _curves.write_names(ax, names, last, ends, height)
 

@@ -1,0 +1,191 @@
+"""The random-effects model of log(-log S) for studies that report different times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from netsynth import _format
+from netsynth._typing import BoolArray, FloatArray, IntArray
+from netsynth.curve_methods.asked import Answer, Asked, distinct, frozen, frozen_counts, some
+from netsynth.curve_methods.at_risk import starts
+from netsynth.curve_methods.reports import Doubt, Reports, StudyReport
+from netsynth.curve_methods.summary import pool_summary
+from netsynth.errors import (
+    BoundaryWarning,
+    ConvergenceError,
+    FewStudiesWarning,
+    ImputedVarianceWarning,
+    InconsistentReportWarning,
+    InvalidInputError,
+)
+from netsynth.kernels.effective_numbers import effective_numbers
+from netsynth.kernels.loglog_curve import LogLogCurve, RandomPart, curve_at, fit_loglog_curve
+from netsynth.results.pooled_curve import PooledCurve, StudyCurve
+
+#: Times in all at which the curve is read, a whole number of months apart.
+_MOST_TIMES: Final = 150
+_FEW: Final = 5  # studies below which what they differ by is hardly known
+_RANDOM: Final[dict[str, RandomPart]] = {"random": "intercept", "slope": "slope", "common": "none"}
+_WORDS: Final = {
+    "random": "random effects that shift it",
+    "slope": "random effects that shift and tilt it",
+    "common": "common effects",
+}
+_SHAPES: Final = {
+    "spline": "spline of log(-log S) in log time",
+    "linear": "straight line of log(-log S) in log time",
+    "factor": "log(-log S) at each time",
+}
+
+
+def pool_loglog(reports: Reports, asked: Asked, /) -> Answer:
+    """Pool log(-log S) at the times each study reports, `netsynth.kernels.loglog_curve`."""
+    studies = reports.studies
+    if len(studies) == 1:  # which is handed back as it is
+        return pool_summary(reports, asked._replace(times=None, effects="random"))
+    time, survival, effective = _dense(studies, asked.maturity)
+    usable = np.isfinite(effective) & _alive(survival)
+    times = distinct(time[usable]) if usable.any() else np.zeros(0)
+    if usable.any(axis=1).sum() < 2 or times.size < 2:
+        raise InvalidInputError(
+            f"{reports.endpoint}: a curve of log(-log S) takes two studies and two times at least, before all have "
+            "died. Use pool_landmark for one time."
+        )
+    fit = fit_loglog_curve(time, survival, effective, curve=asked.shape, random=_RANDOM[asked.effects])
+    if not fit.converged:
+        raise ConvergenceError(
+            f"{reports.endpoint}: the curve and the variances that go with it did not come to agree in "
+            f"{fit.n_iterations} turns. Use shape='linear' or effects='common', which have less to find.",
+            last=fit.tau2,
+        )
+    times = _times(times, asked.times)
+    at = curve_at(fit, times)
+    at_start = [starts(study, asked.maturity) for study in studies]
+    k_at, n_at = _informing(studies, [found.n for found in at_start], times)
+    curve = PooledCurve(
+        method="multivariate",
+        model=f"{_SHAPES[asked.shape]}, {_WORDS[asked.effects]}",
+        endpoint=reports.endpoint.code,
+        label=reports.label,
+        time_months=frozen(times),
+        scale="cloglog",
+        estimate=frozen(at.estimate),
+        covariance=frozen(at.covariance),
+        between=frozen(at.between if asked.effects != "common" else np.full_like(at.covariance, math.nan)),
+        interpolation="hazard",
+        study=tuple(study.name for study in studies),
+        study_curves=tuple(
+            StudyCurve(
+                study.name,
+                frozen(study.time),
+                frozen(study.survival),
+                frozen(found.n),
+                float(found.n[0]) if math.isnan(study.n_total) else study.n_total,
+                found.source,
+            )
+            for study, found in zip(studies, at_start, strict=True)
+        ),
+        k_at=k_at,
+        n_at=n_at,
+        df=fit.df if asked.ci_method == "t" and asked.effects != "common" else math.inf,
+        prediction_df=fit.df - 1.0,
+        q=fit.q,
+        q_df=float(fit.q_df),
+    )
+    return Answer(curve, _doubts(studies, fit, asked))
+
+
+def _dense(studies: Sequence[StudyReport], maturity: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Times, survival and effective numbers, a row a study, nan after what it reports."""
+    shape = len(studies), max(study.time.size for study in studies)
+    time, survival, at_risk, variance, observed = (np.full(shape, math.nan) for _ in range(5))
+    n_total = np.full(len(studies), math.nan)
+    for i, study in enumerate(studies):
+        m = study.time.size
+        time[i, :m], survival[i, :m], variance[i, :m] = study.time, study.survival, study.se**2
+        at_risk[i, :m] = np.where(np.isnan(study.n_at_risk), _ends(study), study.n_at_risk)
+        n_total[i] = study.n_at_start[0] if math.isnan(study.n_total) else study.n_total
+        known = not math.isnan(study.followup_months)
+        observed[i, :m] = 0.5 ** (study.time / study.followup_months) if known else maturity
+    effective = effective_numbers(survival, n_total, at_risk, variance, maturity=observed)
+    return time, survival, effective
+
+
+def _alive(survival: FloatArray) -> BoolArray:
+    """Whether somebody was alive at the time before, which a study's first one always has."""
+    before = np.concatenate([np.ones((len(survival), 1)), survival[:, :-1]], axis=1)
+    return np.asarray(before > 0)
+
+
+def _ends(study: StudyReport) -> FloatArray:
+    """Numbers at risk at the times, from those at the starts of intervals; none is lost in the last one."""
+    before = study.survival[-2] if study.time.size > 1 else 1.0
+    last = study.n_at_start[-1] * study.survival[-1] / before if before > 0 else 0.0
+    return np.append(study.n_at_start[1:], last)
+
+
+def _times(grid: FloatArray, asked: FloatArray | None) -> FloatArray:
+    """Where the curve is read: at the reported times, those asked for, and whole months between."""
+    first, last = float(grid[0]), float(grid[-1])
+    if asked is not None and not (asked[0] >= first * (1 - 1e-9) and asked[-1] <= last * (1 + 1e-9)):
+        raise InvalidInputError(
+            f"times_months must lie between {first:g} and {last:g} months, the first and the last that studies "
+            f"report; got {_format.listing(f'{t:g}' for t in asked)}."
+        )
+    step = max(1, math.ceil((last - first) / _MOST_TIMES))
+    between = np.arange(math.ceil(first / step) * step, last, step)
+    every = np.concatenate([grid, [] if asked is None else np.clip(asked, first, last), between])
+    return distinct(every)
+
+
+def _informing(
+    studies: Sequence[StudyReport], numbers: Sequence[FloatArray], times: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Studies whose report reaches each time, and their patients at the start of the interval that holds it."""
+    k, n = np.zeros(times.size, dtype=np.int64), np.zeros(times.size)
+    for study, number in zip(studies, numbers, strict=True):
+        place = np.searchsorted(study.time, times * (1.0 - 1e-9))
+        reached = place < study.time.size
+        k += reached
+        n += np.where(reached, number[np.minimum(place, study.time.size - 1)], 0.0)
+    return frozen_counts(k), frozen(n)
+
+
+def _doubts(studies: Sequence[StudyReport], fit: LogLogCurve, asked: Asked) -> list[Doubt]:
+    found: list[Doubt] = []
+    unsure = [study.name for study in studies if _is_imputed(study)]
+    if unsure:
+        message = (
+            f"{len(unsure)} of {_format.plural(len(studies), 'study', 'studies')} print neither an interval nor a "
+            f"number at risk for some time; the effective number there is imputed: {some(unsure)}. maturity=1 shows "
+            "how much rests on it."
+        )
+        found.append((ImputedVarianceWarning, message))
+    if fit.k < _FEW and asked.effects != "common":
+        message = (
+            f"{fit.k} studies: how much they differ is hardly known, which the intervals show in part only."
+        )
+        found.append((FewStudiesWarning, message))
+    if fit.is_singular and asked.effects != "common":
+        what = "do not differ" if np.diag(fit.sigma).min() <= 0 else "shift and tilt together"
+        message = f"studies {what}, as far as can be seen: the covariance between them lies on its boundary."
+        found.append((BoundaryWarning, message))
+    if fit.rising.size:
+        start, stop = fit.rising[0]
+        message = (
+            f"the fitted curve rises between {start:.3g} and {stop:.3g} months, which survival cannot: studies that "
+            "report late times do better than those that do not. Use shape='linear', or method='summary' where times "
+            "allow."
+        )
+        found.append((InconsistentReportWarning, message))
+    return found
+
+
+def _is_imputed(study: StudyReport) -> bool:
+    """Whether the effective number of some time rests on the assumed maturity."""
+    told = np.isfinite(study.n_at_risk) | np.isfinite(_ends(study)) | np.isfinite(study.se)
+    return bool((~told & (study.survival > 0)).any())
