@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from netsynth import _format
+from netsynth._landmark import Route, read_landmark
 from netsynth.data.endpoint import Endpoint
 from netsynth.data.review import Review
 from netsynth.data.selection import Candidate, OverlapRule, Selection
@@ -23,19 +22,12 @@ from netsynth.errors import (
 )
 from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.scales import SurvivalMeasure, survival_effect
-from netsynth.kernels.survival_variance import (
-    MATURITY,
-    detected_se,
-    imputed_variance,
-    reported_variance,
-)
+from netsynth.kernels.survival_variance import MATURITY
 from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.pool import pool_effects
 from netsynth.results.pooled import PooledEffect
 
 __all__ = ["pool_landmark"]
-
-Route: TypeAlias = Literal["confidence interval", "number at risk", "imputed", "no number of patients"]
 
 
 def pool_landmark(
@@ -124,7 +116,7 @@ def pool_landmark(
     usable: list[Candidate] = []
     routes: list[Route] = []
     for candidate in selection.chosen:
-        found = _read(review, candidate, time_months, maturity)
+        found = read_landmark(review, candidate, time_months, maturity)
         routes.append(found.route)
         if found.route != "no number of patients":
             usable.append(candidate)
@@ -146,37 +138,6 @@ def pool_landmark(
         study=[review.study(candidate.study).label for candidate in usable],
     )
     return replace(pooled, warnings=(*cautions, *pooled.warnings))
-
-
-class _Found(NamedTuple):
-    survival: float
-    variance: float
-    route: Route
-
-
-def _read(review: Review, candidate: Candidate, time_months: float, maturity: float) -> _Found:
-    """Survival of one study and its variance by the first route that the report allows."""
-    i, j = candidate.record
-    reported = review.survival[i]
-    share = reported.points[j].share.probability
-    lower, upper, n_at_risk = reported.ci_lower[j], reported.ci_upper[j], reported.n_at_risk[j]
-    if 0 < share < 1 and np.isfinite(lower) and np.isfinite(upper):
-        half = 0.5 * (reported.survival_upper[j] - reported.survival_lower[j])
-        se = float(detected_se(share, lower, upper, half, level=reported.ci_level).se)
-        if np.isfinite(se):
-            return _Found(share, se**2, "confidence interval")
-    n_total = math.nan if reported.n_total is None else float(reported.n_total)
-    if math.isnan(n_total) and math.isnan(n_at_risk):
-        return _Found(share, math.nan, "no number of patients")
-    followup = review.study(candidate.study).followup
-    p = maturity if followup is None else 0.5 ** (time_months / followup.months)
-    if 0 < share < 1:
-        found = reported_variance(reported.survival, n_total, reported.n_at_risk, maturity=p)
-        return _Found(share, float(found.variance[j]), "imputed" if found.imputed[j] else "number at risk")
-    # half a patient is moved so that a share of 0 or 1 has a place on the scale
-    n = n_total if math.isnan(n_at_risk) else n_at_risk
-    moved = (share * n + 0.5) / (n + 1)
-    return _Found(moved, float(imputed_variance(moved, n, p)), "imputed")
 
 
 def _cautions(selection: Selection, routes: Sequence[Route]) -> tuple[Caution, ...]:

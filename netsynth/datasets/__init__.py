@@ -11,7 +11,7 @@ from netsynth.data.review import Review
 from netsynth.errors import InconsistentReportWarning
 from netsynth.io.read import read_review
 
-__all__ = ["load_nethm"]
+__all__ = ["load_fibrinogen", "load_gliomas", "load_nethm"]
 
 _FOLDER: Final = Path(__file__).parent
 #: What the studies of `load_nethm` report beside the common endpoints.
@@ -22,6 +22,64 @@ _NETHM_ENDPOINTS: Final = (
     Endpoint("late_recurrence", "late recurrence", "incidence"),
     Endpoint("early_intrahepatic_recurrence", "early intrahepatic recurrence", "incidence"),
 )
+
+
+def load_fibrinogen() -> Review:
+    """Plasma fibrinogen and coronary heart disease: hazard ratios of 31 cohorts with 7118 events.
+
+    Each cohort gives the hazard ratio per 1 g/l higher fibrinogen, adjusted for age, as in [1]_. The cohorts are known
+    by numbers only. The folder ``netsynth/datasets/fibrinogen`` has the tables and a README.
+
+    Returns
+    -------
+    Review
+        Its `factors` hold the ratios, for the endpoint "CHD".
+
+    References
+    ----------
+    .. [1] Thompson S et al. (2010). Statistical methods for the time-to-event analysis of individual participant data
+       from multiple epidemiological studies. Int J Epidemiol 39:1345-1359. https://doi.org/10.1093/ije/dyq063
+
+    Examples
+    --------
+    >>> from netsynth import summarize_factors
+    >>> row = summarize_factors(load_fibrinogen()).row("fibrinogen", "CHD")
+    >>> pooled = row.ratios("adjusted").pooled
+    >>> print(f"{pooled.natural:.2f}")
+    1.56
+    """
+    return read_review(
+        _FOLDER / "fibrinogen",
+        endpoints=(*ENDPOINTS, Endpoint("CHD", "coronary heart disease", "incidence")),
+        title="Plasma fibrinogen and coronary heart disease",
+    )
+
+
+def load_gliomas() -> Review:
+    """Survival after radiotherapy for malignant gliomas, with and without chemotherapy: 17 trials of two arms.
+
+    The number of patients alive at 6, 12, 18 and 24 months in each arm, as put together from two earlier papers
+    [1]_. The trials are known by numbers only. The folder ``netsynth/datasets/gliomas`` has the tables and a README.
+
+    Returns
+    -------
+    Review
+        Evidence sets: "chemotherapy" (role arm) and "control" (role comparator).
+
+    References
+    ----------
+    .. [1] Trikalinos TA, Olkin I (2012). Meta-analysis of effect sizes reported at multiple time points: A
+       multivariate approach. Clin Trials 9:610-620. https://doi.org/10.1177/1740774512453218
+
+    Examples
+    --------
+    >>> review = load_gliomas()
+    >>> review.select_survival("OS", 12, sets=["chemotherapy"]).k
+    17
+    """
+    return read_review(
+        _FOLDER / "gliomas", title="Radiotherapy with and without chemotherapy for malignant gliomas"
+    )
 
 
 def load_nethm() -> Review:
