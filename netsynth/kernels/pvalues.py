@@ -21,6 +21,35 @@ def z_from_pvalue(pvalue: npt.ArrayLike) -> FloatArray:
     return np.asarray(-ndtri(0.5 * np.asarray(pvalue, dtype=np.float64)))
 
 
+def events_of_pvalue(pvalue: npt.ArrayLike, log_hr: npt.ArrayLike, share_exposed: float = 0.5) -> FloatArray:
+    r"""Events with which a hazard ratio has a two-sided p-value [1]_.
+
+    :math:`D = z_{1-p/2}^2 / (\pi (1 - \pi) \theta^2)`, where
+    :math:`\theta` is the log hazard ratio of two groups and :math:`\pi` the share of patients in one of them, so
+    that its variance is :math:`1 / (D \pi (1 - \pi))`; with equal groups :math:`D = 4 z^2 / \theta^2`.
+
+    Parameters
+    ----------
+    pvalue, log_hr : array_like of float
+        Two-sided p-values in (0, 1], and log hazard ratios other than 0; broadcast.
+    share_exposed : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    ndarray
+        Of the broadcast shape.
+
+    References
+    ----------
+    .. [1] Harrison S, Jones HE, Martin RM, Lewis SJ, Higgins JPT (2017). The albatross plot: A novel graphical tool
+       for presenting results of diversely reported studies in a systematic review. Res Synth Methods 8:281-289.
+       https://doi.org/10.1002/jrsm.1239
+    """
+    z, theta = z_from_pvalue(pvalue), np.asarray(log_hr, dtype=np.float64)
+    return np.asarray(z * z / (share_exposed * (1.0 - share_exposed) * theta * theta))
+
+
 def sign_test(n_worse: npt.ArrayLike, n_directed: npt.ArrayLike) -> FloatArray:
     r"""Exact two-sided p-value that worse and better are equally likely.
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from netsynth import _format
 from netsynth.data.selection import Selection
 from netsynth.plots import _style
+from netsynth.plots._boxes import GAP, LINE, PAD, arrow, box, lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.transforms import Transform
 
 __all__ = ["flow_plot"]
-
-LINE: Final = 0.16  # inches from one line of text to the next
-PAD: Final = 0.1
-GAP: Final = 0.35  # inches between boxes
 
 
 def flow_plot(selection: Selection, *, ax: Axes | None = None) -> Axes:
@@ -71,36 +67,17 @@ def flow_plot(selection: Selection, *, ax: Axes | None = None) -> Axes:
         x, y = 0.5 * (room[0] - width), 0.5 * (room[1] - height)
         middle = y + 0.5 * (heights[0] + height - heights[2])
         right, top = x + left_width + GAP, middle - heights[1] / 2
-        _box(ax, x, y, left_width, heights[0])
-        _box(ax, x, y + height - heights[2], left_width, heights[2])
-        _box(ax, right, top, right_width, heights[1])
-        _lines(ax, x, y, found, inches)
-        _lines(ax, x, y + height - heights[2], taken, inches)
-        _lines(ax, right, top, out, inches)
+        box(ax, x, y, left_width, heights[0])
+        box(ax, x, y + height - heights[2], left_width, heights[2])
+        box(ax, right, top, right_width, heights[1])
+        lines(ax, x, y, found, inches)
+        lines(ax, x, y + height - heights[2], taken, inches)
+        lines(ax, right, top, out, inches)
         for i, (reason, count) in enumerate(zip(reasons, counts.values(), strict=True)):
             line = top + PAD + (i + 1.5) * LINE
             _style.write(ax, right + PAD + digits, line, str(count), place=inches, align="right")
             _style.write(ax, right + PAD + digits + 0.06, line, reason, place=inches)
         axis = x + left_width / 2
-        _arrow(ax, (axis, y + heights[0]), (axis, y + height - heights[2]))
-        _arrow(ax, (axis, middle), (right, middle))
+        arrow(ax, (axis, y + heights[0]), (axis, y + height - heights[2]))
+        arrow(ax, (axis, middle), (right, middle))
     return ax
-
-
-def _box(ax: Axes, x: float, y: float, width: float, height: float) -> None:
-    from matplotlib.patches import Rectangle
-
-    box = Rectangle((x, y), width, height, facecolor="white", edgecolor=_style.INK, linewidth=0.8)
-    box.set_clip_on(False)
-    ax.add_patch(box)
-
-
-def _lines(ax: Axes, x: float, y: float, lines: list[str], place: Transform) -> None:
-    for i, line in enumerate(lines):
-        weight = "bold" if i == 0 else "normal"
-        _style.write(ax, x + PAD, y + PAD + (i + 0.5) * LINE, line, place=place, weight=weight)
-
-
-def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float]) -> None:
-    style = {"arrowstyle": "-|>", "color": _style.INK, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", xy=stop, xytext=start, arrowprops=style)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from netsynth import _format, _validate
 from netsynth._typing import Interval
 from netsynth.kernels import pvalues
+from netsynth.kernels.count_intervals import wilson
 
 __all__ = ["DirectionCount"]
 
@@ -78,6 +79,14 @@ class DirectionCount:
     def confidence_interval(self, level: float = 0.95) -> Interval:
         """Clopper-Pearson interval of `proportion`; [0, 1] without a direction."""
         ends = pvalues.clopper_pearson(self.n_worse, self.n_directed, _validate.level(level))
+        return Interval(float(ends.lower), float(ends.upper))
+
+    def wilson_interval(self, level: float = 0.95) -> Interval:
+        """Wilson's score interval of `proportion`, shorter than the exact one; [0, 1] without a direction."""
+        level = _validate.level(level)
+        if not self.n_directed:
+            return Interval(0.0, 1.0)
+        ends = wilson(self.n_worse, self.n_directed, level)
         return Interval(float(ends.lower), float(ends.upper))
 
     def interval_bounds(self, level: float = 0.95) -> Interval:

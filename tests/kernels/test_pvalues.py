@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsynth.kernels.pvalues import clopper_pearson, sign_test, sign_test_bounds, z_from_pvalue
+from netsynth.kernels.pvalues import (
+    clopper_pearson,
+    events_of_pvalue,
+    sign_test,
+    sign_test_bounds,
+    z_from_pvalue,
+)
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "references" / "directions.json").read_text())
 
@@ -112,3 +118,17 @@ def test_small_tails_keep_their_digits():
     lower, upper = clopper_pearson(0, 10**9, 0.95)
     assert lower == 0
     assert upper == pytest.approx(-np.log(0.025) / 1e9, rel=1e-6)
+
+
+@given(st.floats(1e-12, 0.999), st.floats(0.05, 3), st.floats(0.1, 0.9))
+def test_events_of_a_p_value_give_it_back(p, log_hr, share):
+    """With these events a ratio has its variance 1 / (D pi (1 - pi)), and so this p-value."""
+    events = float(events_of_pvalue(p, log_hr, share))
+    z = abs(log_hr) * (events * share * (1 - share)) ** 0.5
+    assert erfc(z / 2**0.5) == pytest.approx(p, rel=1e-8)
+    assert float(events_of_pvalue(p, -log_hr, share)) == events
+
+
+def test_events_of_equal_groups():
+    """Four z squared over the squared log ratio; of p = 0.05 and a ratio of 2 that is 32 events."""
+    assert float(events_of_pvalue(0.05, np.log(2))) == pytest.approx(4 * 1.959964**2 / 0.693147**2, rel=1e-6)

@@ -1,0 +1,181 @@
+"""Hazard ratios of continuous markers on another step of the same scale."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from netsynth import _format
+from netsynth.data.marker import MarkerScale
+from netsynth.errors import Caution, HarmonisationWarning, InvalidInputError, caution
+from netsynth.kernels.trend import mean_of_tail
+
+__all__ = ["RescaledRatio", "rescale_log_hr"]
+
+
+@dataclass(frozen=True, slots=True)
+class RescaledRatio:
+    """A log hazard ratio on another step of its marker, as made by `rescale_log_hr`.
+
+    Attributes
+    ----------
+    log_hr, se : float
+        Per `target`.
+    factor : float
+        What `log_hr` and `se` were multiplied by.
+    source, target : MarkerScale
+        The step that was printed, and the one asked for.
+    is_approximate : bool
+        Whether a normal marker had to be assumed.
+    warnings : tuple of Caution
+        What to keep in mind.
+    """
+
+    log_hr: float
+    se: float
+    factor: float
+    source: MarkerScale
+    target: MarkerScale
+    is_approximate: bool
+    warnings: tuple[Caution, ...] = ()
+
+    @property
+    def hazard_ratio(self) -> float:
+        """Hazard ratio per `target`."""
+        return math.exp(self.log_hr)
+
+    def __str__(self) -> str:
+        sign = "about " if self.is_approximate else ""
+        return (
+            f"hazard ratio {sign}{_format.ratio(self.hazard_ratio)} {self.target}, standard error {self.se:.3g} "
+            f"on the log scale; from {self.source}, times {_format.significant(self.factor)}"
+        )
+
+
+def rescale_log_hr(
+    log_hr: float,
+    *,
+    se: float,
+    source: MarkerScale,
+    target: MarkerScale,
+    approximate: bool = False,
+    study: str = "",
+) -> RescaledRatio:
+    r"""Bring a log hazard ratio of a continuous marker to another step of the same scale.
+
+    Only what is exact is done: per unit, per ten units and per standard deviation are one scale, the marker itself;
+    per doubling, per logarithm and per standard deviation of the logarithm are another. A model that is linear in
+    the marker and one that is linear in its logarithm estimate different things, and a split marker a third.
+
+    Parameters
+    ----------
+    log_hr, se : float
+        Log hazard ratio per `source`, and its standard error.
+    source, target : MarkerScale
+        The step that is printed, and the one wanted.
+    approximate : bool
+        Whether a ratio of extreme groups may be turned into one per standard deviation, which takes the marker to be
+        normal and its effect to be linear.
+    study : str, optional
+        For messages.
+
+    Returns
+    -------
+    RescaledRatio
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no exact way and none is allowed, or a standard deviation is needed and not known.
+
+    Warns
+    -----
+    HarmonisationWarning
+        The way was approximate.
+
+    Notes
+    -----
+    Log hazard ratio and standard error are multiplied by the ratio of the steps. The mean of a standard normal
+    marker in its highest share q is :math:`\varphi(\Phi^{-1}(q)) / q`, so the highest and the lowest third are 2.18
+    standard deviations apart, quarters 2.54, fifths 2.80, and two halves 1.60 [1]_.
+
+    References
+    ----------
+    .. [1] Chêne G, Thompson SG (1996). Methods for summarizing the risk associations of quantitative variables in
+       epidemiologic studies in a consistent form. Am J Epidemiol 144:610-621.
+
+    Examples
+    --------
+    >>> ten = MarkerScale.per_units(10, unit="ng/mL")
+    >>> print(rescale_log_hr(0.02, se=0.005, source=MarkerScale.per_units(), target=ten))
+    hazard ratio 1.22 per 10 ng/mL, standard error 0.05 on the log scale; from per unit, times 10.0
+    """
+    where = f"{study}: " if study else ""
+    if not math.isfinite(log_hr) or not (math.isfinite(se) and se > 0):
+        raise InvalidInputError(f"{where}log_hr must be finite and se positive; got {log_hr!r} and {se!r}.")
+    told: tuple[Caution, ...] = ()
+    if (
+        "cut" in (source.kind, target.kind)
+        or target.kind == "groups"
+        or (source.kind == "groups" and not approximate)
+    ):
+        if source == target:
+            return RescaledRatio(log_hr, se, 1.0, source, target, False)
+        hint = (
+            " approximate=True takes the marker to be normal and its effect to be linear."
+            if source.kind == "groups" and target.kind in ("sd", "units")
+            else " Keep them apart."
+        )
+        raise InvalidInputError(
+            f"{where}a hazard ratio {source} cannot be turned into one {target}: groups of a marker and the marker "
+            f"itself are different comparisons.{hint}"
+        )
+    if _is_log(source) != _is_log(target):
+        raise InvalidInputError(
+            f"{where}a hazard ratio {source} cannot be turned into one {target}: the one is linear in the marker, the "
+            "other in its logarithm. They estimate different things; keep them apart."
+        )
+    if source.unit and target.unit and source.unit != target.unit:
+        raise InvalidInputError(
+            f"{where}the marker is in {source.unit!r} in one and in {target.unit!r} in the other; give both in one "
+            "unit."
+        )
+    if (
+        source.kind == target.kind
+        and source.kind in ("sd", "log sd")
+        and (source.sd is None or target.sd is None)
+    ):
+        factor = target.size / source.size
+        if source.sd != target.sd:
+            raise InvalidInputError(
+                f"{where}one standard deviation is known and the other is not; give both or none."
+            )
+    else:
+        factor = _step(target, source, where) / _step(source, target, where)
+    if source.kind == "groups":
+        message = (
+            f"a hazard ratio {source} was turned into one {target} as if the marker were normal and its effect "
+            "linear"
+        )
+        told = (caution(HarmonisationWarning, message, where=study, stacklevel=3),)
+    return RescaledRatio(factor * log_hr, factor * se, factor, source, target, bool(told), told)
+
+
+def _is_log(scale: MarkerScale) -> bool:
+    return scale.kind in ("fold", "log sd")
+
+
+def _step(scale: MarkerScale, other: MarkerScale, where: str) -> float:
+    """Size of the step: in standard deviations if both are counted in them, else in units or natural logarithms."""
+    in_sd = {scale.kind, other.kind} <= {"sd", "groups"} and scale.sd == other.sd
+    if scale.kind == "units":
+        return scale.size
+    if scale.kind == "fold":
+        return math.log(scale.size)
+    sd = 1.0 if in_sd else scale.sd or other.sd
+    if sd is None:
+        raise InvalidInputError(
+            f"{where}from {scale} to {other}, or back, needs the standard deviation of the marker; give it as sd=."
+        )
+    n_sd = 2.0 * mean_of_tail(1.0 / scale.size) if scale.kind == "groups" else scale.size
+    return sd * n_sd

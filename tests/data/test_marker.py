@@ -1,0 +1,109 @@
+import math
+
+import pytest
+
+from netsynth.data.endpoint import find_endpoint
+from netsynth.data.factor import ReportedFactor
+from netsynth.data.marker import MarkerScale, cut_point, cut_points
+from netsynth.errors import InvalidInputError
+
+
+@pytest.mark.parametrize(
+    ("scale", "text"),
+    [
+        (MarkerScale.per_units(), "per unit"),
+        (MarkerScale.per_units(unit="cm"), "per cm"),
+        (MarkerScale.per_units(10, unit="ng/mL"), "per 10 ng/mL"),
+        (MarkerScale.per_units(10), "per 10 units"),
+        (MarkerScale.per_sd(), "per SD"),
+        (MarkerScale.per_sd(size=2), "per 2 SD"),
+        (MarkerScale.per_fold(), "per doubling"),
+        (MarkerScale.per_fold(10), "per 10-fold"),
+        (MarkerScale.per_log_sd(), "per SD of the logarithm"),
+        (MarkerScale.extreme_groups(3), "highest against lowest of 3 equal groups"),
+        (MarkerScale.split(5, unit="cm"), "above against below 5 cm"),
+    ],
+)
+def test_words(scale, text):
+    assert str(scale) == text
+    assert MarkerScale.from_json(scale.to_json()) == scale
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: MarkerScale("per mm", 1),
+            r"kind must be one of units, sd, fold, log sd, groups, cut; got 'per mm'\.",
+        ),
+        (lambda: MarkerScale.per_units(0), r"marker scale 'units': size must be above 0; got 0\."),
+        (lambda: MarkerScale.per_fold(1), r"marker scale 'fold': size must be above 1; got 1\."),
+        (
+            lambda: MarkerScale.per_units(math.nan),
+            r"marker scale 'units': size must be a finite number; got nan\.",
+        ),
+        (
+            lambda: MarkerScale.extreme_groups(2.5),
+            r"marker scale 'groups': the number of groups must be whole; got 2\.5\.",
+        ),
+        (
+            lambda: MarkerScale.per_sd(-1),
+            r"marker scale 'sd': a standard deviation must be positive; got -1\.",
+        ),
+    ],
+)
+def test_refused(make, message):
+    with pytest.raises(InvalidInputError, match=f"^{message}$"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("level", "found"),
+    [
+        ("> 5 cm", (">", 5.0, "cm")),
+        ("≥ 20%", (">=", 20.0, "%")),
+        ("<= 2,5 ng/mL", ("<=", 2.5, "ng/ml")),
+        ("70 or older", (">=", 70.0, "")),
+        ("over 65", (">", 65.0, "")),
+        ("under 90% of tumour volume", ("<", 90.0, "%")),
+        ("50% or less", ("<=", 50.0, "%")),
+        ("3 or more", (">=", 3.0, "")),
+        ("G3", None),
+        ("grade 3", None),
+        ("5 to 10 cm", None),
+        ("larger", None),
+        ("", None),
+    ],
+)
+def test_levels_that_name_a_cut_point(level, found):
+    assert cut_point(level) == found
+
+
+def result(notes="", adverse="> 5 cm", **more):
+    return ReportedFactor("Lund", "size", find_endpoint("OS"), adverse, "<= 5 cm", notes=notes, **more)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "optimal cut-off",
+        "ROC analysis",
+        "by the Youden index",
+        "X-tile",
+        "maximally selected rank statistics",
+    ],
+)
+def test_a_cut_point_chosen_by_the_outcome_is_flagged(notes):
+    assert all(point.is_chosen_by_outcome for point in cut_points(result(notes)))
+    assert "(chosen by the outcome)" in str(cut_points(result(notes))[0])
+
+
+@pytest.mark.parametrize("notes", ["", "in the process of care", "median", "protocol", "proctology"])
+def test_other_words_flag_nothing(notes):
+    assert not any(point.is_chosen_by_outcome for point in cut_points(result(notes)))
+
+
+def test_levels_without_a_number_have_no_cut_point():
+    assert [point.level for point in cut_points(result(adverse="large"))] == ["<= 5 cm"]
+    assert str(cut_points(result())[0]) == "Lund, size: > 5 cm"
+    assert cut_points(result(extra=(("cut-off", "optimal"),)))[0].is_chosen_by_outcome
