@@ -26,7 +26,7 @@ from netsynth.errors import (
     OverlapWarning,
     caution,
 )
-from netsynth.hazard_ratio import log_hazard_ratio
+from netsynth.hazard_ratio import hazard_ratio
 from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
 from netsynth.pool import pool_effects
@@ -40,6 +40,7 @@ from netsynth.results.evidence import (
     HazardRatios,
     Stratum,
 )
+from netsynth.results.hazard_ratio import HazardRatioEstimate
 from netsynth.results.pooled import PooledEffect
 from netsynth.results.prognostic import FactorSummary, MappedName
 
@@ -67,7 +68,7 @@ def summarize_factors(
 
     Factors and levels are harmonised by `mapping`; for each factor and endpoint one result a study is
     counted by direction and by significance, the directions are tested by the sign test, and hazard ratios
-    are pooled, adjusted ones apart from unadjusted ones.
+    are pooled; adjusted, matched and unadjusted ones apart.
 
     Parameters
     ----------
@@ -146,8 +147,8 @@ def summarize_factors(
     ...     ),
     ... )
     >>> print(summarize_factors(review).narrative())
-    Extrahepatic disease (present vs absent; OS): worse in 3 of 3 studies with a direction (sign test p = 0.25);
-    significant in 3 of 3.
+    Extrahepatic disease (present vs absent; OS): 3 studies; worse in 3 of 3 studies with a direction (95% CI
+    29–100%; sign test p = 0.25); significant in 3 of 3; no usable hazard ratio.
     """
     if not isinstance(mapping, FactorMap):
         raise InvalidInputError(f"mapping must be a FactorMap; got {mapping!r:.60}.")
@@ -164,14 +165,16 @@ def summarize_factors(
     harmonised = _aligned([(result, mapping.harmonised(result)) for result in eligible])
     labels = {study.id: study.label for study in review.studies}
     cautions: list[Caution] = []
+    clusters = overlap_clusters(review.studies)
+    shared = {study: min(cluster) for study, cluster in clusters.items()}
     groups: dict[str, list[FactorEvidence]] = {}
     for pair in harmonised:
-        result = _evidence(*pair, labels, infer_direction, cautions)
+        result = replace(_evidence(*pair, labels, infer_direction, cautions), cluster=shared[pair[0].study])
         groups.setdefault(result.factor, []).append(result)
 
     choice = _Choice(
         {study.id: study for study in review.studies},
-        overlap_clusters(review.studies),
+        clusters,
         [endpoint.code for endpoint in review.endpoints],
         roles,
         overlap,
@@ -268,13 +271,9 @@ def _evidence(
     sign = -1.0 if turned else 1.0
     ends = tuple(sign * end for end in result.log_ci)
     low, high = ends[:: -1 if turned else 1]
-    ratio = log_hazard_ratio(result)
-    if ratio.is_lopsided:
-        message = (
-            f"{result.factor}, {result.endpoint}: the confidence interval {result.ci} is not symmetric around the "
-            f"hazard ratio {result.hazard_ratio} on the log scale, so one of them is misprinted or the interval "
-            "is no Wald interval"
-        )
+    ratio, problem, doubts = _ratio(result)
+    for doubt in doubts:
+        message = f"{result.factor}, {result.endpoint}: {doubt}"
         cautions.append(caution(InconsistentReportWarning, message, where=labels[result.study], stacklevel=4))
     direction, basis = _direction(result, turned, infer_direction)
     level = (
@@ -301,12 +300,12 @@ def _evidence(
         group=result.group,
         printed_ratio=printed,
         ratio_inverted=bool(printed) and result.is_inverted != turned,
-        log_hr=sign * ratio.estimate,
+        log_hr=sign * (result.log_hr if problem else ratio.estimate),
         log_ci_lower=low,
         log_ci_upper=high,
-        se=ratio.se,
-        se_route=ratio.route,
-        se_problem=ratio.problem,
+        se=math.nan if problem else ratio.se,
+        se_route="" if problem else ratio.route,
+        se_problem=problem if result.hazard_ratio is not None or ratio.routes else "",
         pvalue=result.pvalue,
         significance=result.significance,
         direction=direction,
@@ -315,7 +314,25 @@ def _evidence(
         mixed=found.mixed,
         source=result.source,
         row_id=result.row_id,
+        n_events=result.n_events,
+        events_by_level=_turned(result.events_by_level, turned),
     )
+
+
+def _turned(pair: tuple[int, int] | None, turned: bool) -> tuple[int, int] | None:
+    return None if pair is None else (pair[1], pair[0]) if turned else pair
+
+
+def _ratio(result: ReportedFactor) -> tuple[HazardRatioEstimate, str, list[str]]:
+    """The hazard ratio of a result, why it cannot be pooled, and what is inconsistent."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetsynthWarning)  # they travel with the ratio
+        ratio = hazard_ratio(result)
+    problem = ratio.problem
+    if ratio.bound == "ratio":
+        problem = "the p-value is a bound, so the ratio is known on one side only"
+    inconsistent = InconsistentReportWarning.__name__
+    return ratio, problem, [said.message for said in ratio.warnings if said.name == inconsistent]
 
 
 def _direction(result: ReportedFactor, turned: bool, infer: bool) -> tuple[Direction, DirectionBasis]:
@@ -417,7 +434,7 @@ def _hazard_ratios(
     cautions: list[Caution],
 ) -> list[HazardRatios]:
     """Usable ratios of one stratum, one a study, pooled when there are two; none without a printed ratio."""
-    printed = [r for r in results if r.printed_ratio and r.stratum == stratum]
+    printed = [r for r in results if (r.printed_ratio or r.se_route or r.se_problem) and r.stratum == stratum]
     if not printed:
         return []
     chosen = choice(r for r in printed if not r.se_problem)
@@ -425,7 +442,10 @@ def _hazard_ratios(
     reasons = [(r, "no standard error", r.se_problem) for r in printed if r.se_problem]
     reasons += [(r, "not independent", r.left_out) for r in chosen if r.left_out]
     left_out = tuple(
-        Exclusion(r.study, kind, why, r.row_id, f"HR {r.printed_ratio}") for r, kind, why in reasons
+        Exclusion(
+            r.study, kind, why, r.row_id, f"HR {r.printed_ratio}" if r.printed_ratio else "no ratio printed"
+        )
+        for r, kind, why in reasons
     )
     pooled: PooledEffect | None = None
     if len(used) > 1 and stratum != "not stated":

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 import re
 import warnings
 from pathlib import Path
@@ -225,6 +226,34 @@ def test_a_bootstrap_has_a_seed_or_a_generator():
     assert pooled.prediction_interval() == pooled.prediction_interval()
     assert pooled.prediction_interval(rng=1) == pooled.prediction_interval(rng=np.random.default_rng(1))
     assert pooled.prediction_interval(rng=1) != pooled.prediction_interval(rng=2)
+
+
+def test_the_probability_that_a_new_study_shows_harm():
+    pooled = pool_effects(LOG_HR, se=SE, measure="log_hr")
+    assert pooled.probability_above() == pooled.probability_above(1.0)
+    ahead = pooled.natural_prediction_interval(0.8)
+    assert pooled.probability_above(ahead.upper) == pytest.approx(0.1)
+    assert pooled.probability_above(ahead.lower) == pytest.approx(0.9)
+    assert pooled.probability_above(0.0) == 1.0
+    assert pooled.probability_above(method="normal") != pooled.probability_above()
+    assert pooled.probability_above(method="bootstrap", rng=1) == pooled.probability_above(
+        method="bootstrap", rng=np.random.default_rng(1)
+    )
+    common = pool_effects(LOG_HR, se=SE, measure="log_hr", tau2_method="CE")
+    assert math.isnan(common.probability_above())
+    with pytest.raises(InvalidInputError, match="give a value on its scale to compare with"):
+        pooled.probability_above(-1.0)
+    with pytest.raises(InvalidInputError, match="method"):
+        pooled.probability_above(method="t")
+
+
+def test_the_probability_above_a_survival_is_of_survival_though_its_scale_falls():
+    pooled = pool_effects([0.4, 0.9, 0.6], se=[0.1, 0.2, 0.15], measure="cloglog_survival")
+    low, high = pooled.natural_prediction_interval()
+    assert pooled.probability_above(high) == pytest.approx(0.025)
+    assert pooled.probability_above(low) == pytest.approx(0.975)
+    with pytest.raises(InvalidInputError, match="give a value"):
+        pooled.probability_above()
 
 
 def test_intervals_of_tau2_i2_and_h2_by_name():

@@ -1,4 +1,5 @@
 import math
+import re
 import warnings
 from collections import Counter
 from dataclasses import replace
@@ -118,21 +119,74 @@ def test_directions_of_the_packaged_review(nethm, name, endpoint, counts, pvalue
 def test_what_the_published_review_concluded_is_told_with_its_counts(nethm):
     lines = {line.split(" (")[0]: line for line in nethm.narrative().splitlines()}
     assert lines["Extrahepatic disease"] == (
-        "Extrahepatic disease (present vs absent; OS): worse in 3 of 3 studies with a direction "
-        "(sign test p = 0.25); significant in 3 of 3; adjusted HR 3.0 from one study."
+        "Extrahepatic disease (present vs absent; OS): 3 studies (413 patients in the 2 that state them); "
+        "worse in 3 of 3 studies with a direction (95% CI 29–100%; sign test p = 0.25); significant in 3 of 3; "
+        "adjusted HR 3.0 from one study; no usable adjusted HR in 2 studies."
     )
     assert lines["Histologic grade"] == (
-        "Histologic grade (higher vs lower; any of OS, RFS): worse in 3 of 3 studies with a direction "
-        "(sign test p = 0.25); direction not stated in 1, so p is anything from 0.12 to 0.62; "
-        "significant in 2 of 4; adjusted HR for RFS 1.6 from one study."
+        "Histologic grade (higher vs lower; any of OS, RFS): 4 studies (573 patients); worse in 3 of 3 studies "
+        "with a direction (95% CI 29–100%; sign test p = 0.25); direction not stated in 1, so p is "
+        "anything from 0.12 to 0.62; significant in 2 of 4; adjusted HR for RFS 1.6 from one study."
     )
     assert lines["Completeness of resection"] == (
         "Completeness of resection (incomplete vs complete; any of OS, PFS, DFS, recurrence, "
-        "late recurrence, early intrahepatic recurrence): worse in 10 of 10 studies with a direction "
-        "(sign test p = 0.002); direction not stated in 1, so p is anything from < 0.001 to 0.012; "
+        "late recurrence, early intrahepatic recurrence): 11 studies (1157 patients in the 10 that state them); "
+        "worse in 10 of 10 studies with a direction "
+        "(95% CI 69–100%; sign test p = 0.002); direction not stated in 1, so p is anything from < 0.001 to 0.012; "
         "significant in 10 of 11; adjusted HR for late recurrence 3.9 (1.4–10.5) from one study; "
         "2 further studies not counted because patients may be shared."
     )
+
+
+def in_frames(summary):
+    """Every number that the frames hold, as a sentence rounds it; worked out here from the frames alone."""
+    numbers = set()
+    whole = ("k", "n_", "k_")
+    for frame in (summary.summary_frame(), summary.pooled_frame()):
+        for name in frame.columns:
+            for value in frame[name].dropna():
+                if isinstance(value, str):
+                    numbers.update(re.findall(r"\d+(?:\.\d+)?", value))
+                elif name.startswith(whole) or float(value).is_integer():
+                    numbers.add(str(int(value)))
+                if not isinstance(value, str) and not name.startswith(whole):
+                    x = float(value)
+                    ratio = f"{x:.3f}" if x < 0.0995 else f"{x:.2f}" if x < 99.95 else f"{x:.1f}"
+                    p = (
+                        "0.001"
+                        if x < 0.001
+                        else "0.99"
+                        if x > 0.99
+                        else f"{x:.3f}"
+                        if x < 0.0995
+                        else f"{x:.2f}"
+                    )
+                    numbers |= {ratio, p, f"{100 * x:.0f}"}
+    rows = summary.summary_frame()
+    for first, second in (("n_worse", "n_better"), ("n_significant", "n_not_significant")):
+        numbers.update(str(n) for n in rows[first] + rows[second])  # "in 3 of 4"
+    evidence = summary.evidence_frame()
+    stating = evidence[evidence.counted & evidence.n_patients.notna()]
+    for name in summary.factors:
+        counted = {r.row_id for r in summary.row(name).counted if r.n_patients is not None}
+        numbers.add(str(int(stating[stating.factor == name].row_id.isin(counted).sum())))
+        numbers.add(str(len(counted)))
+    return numbers
+
+
+def check_numbers(summary):
+    for factor_, line in zip(summary.factors, summary.narrative().splitlines(), strict=True):
+        body = line
+        for row in summary.rows:
+            for name in (row.factor, row.levels, row.endpoint.replace("_", " "), "95% CI", "95% PI"):
+                body = body.replace(name, "").replace(f"{name[:1].upper()}{name[1:]}", "") if name else body
+        found = re.findall(r"\d+(?:\.\d+)?", body)
+        assert found or summary.row(factor_).k == 1
+        assert not set(found) - in_frames(summary), line
+
+
+def test_every_number_of_the_narrative_stands_in_a_frame(nethm):
+    check_numbers(nethm)
 
 
 def test_results_of_other_meta_analyses_are_kept_out(nethm):
@@ -218,23 +272,85 @@ def test_pooled_ratio_by_hand():
     assert pooled.tau2 == pytest.approx(tau2, rel=1e-9, abs=1e-12)
     assert pooled.confidence_interval() == pytest.approx((mean - Z95 * se, mean + Z95 * se), rel=1e-9)
     shown = "{:.2f} (95% CI {:.2f}–{:.2f})".format(*(math.exp(mean + z * se) for z in (0, -Z95, Z95)))
-    assert f"; adjusted HR {shown} pooled from 3 studies." in summary.narrative()
+    assert str(summary.row("histologic grade", "OS").ratios("adjusted")) == (
+        f"adjusted HR {shown} pooled from 3 studies"
+    )
+    assert f"; adjusted HR {shown[:-1]}; " in summary.narrative()
+
+
+def narrated(*results):
+    summary = quietly(review(*results))
+    check_numbers(summary)
+    (line,) = summary.narrative().splitlines()
+    return line
+
+
+def test_a_pooled_ratio_is_told_with_its_doubt():
+    agree = [factor(study, hr, ci, n=100) for study, hr, ci in PRINTED]
+    line = narrated(*agree, factor("D", n=50, significance="no"))
+    assert "4 studies (350 patients)" in line
+    assert "95% PI" in line
+    i2 = quietly(review(*agree)).pooled("histologic grade", "OS").i2
+    assert f"I² {100 * i2:.0f}%" in line
+    assert "pooled from 3 studies, 300 patients" in line
+    assert "no usable adjusted HR in 1 study, not significant" in line
+
+
+def test_the_narrative_claims_no_more_than_its_data():
+    wide = narrated(factor("A", *around(1.1)), factor("B", *around(1.0001)))
+    assert "which is no evidence of a difference and none of its absence" in wide
+    apart = [factor(f"S{i}", *around(hr)) for i, hr in enumerate((1.3, 4.5, 1.9, 2.4, 3.9))]
+    assert "no difference or the opposite possible in a new study" in narrated(*apart)
+    strong = [factor(f"S{i}", *around(hr)) for i, hr in enumerate((2.9, 3.0, 3.1, 3.0, 2.95))]
+    certain = narrated(*strong)
+    assert "evidence" not in certain
+    assert "possible" not in certain
+    one = narrated(factor("A", *around(2.0), n=80))
+    assert one.startswith(
+        "Histologic grade (higher vs lower; OS): one study (80 patients); worse with the first level"
+    )
+    assert "sign test" not in one
+    for line in (wide, certain, one):
+        assert "associated" not in line
+        assert "significantly" not in line
+
+
+def test_the_frame_of_pooled_ratios():
+    results = [factor(study, hr, ci, n=100, n_events=40) for study, hr, ci in PRINTED]
+    summary = quietly(
+        review(*results, factor("A", *around(2.0), analysis="matched"), factor("D", significance="no"))
+    )
+    frame = summary.pooled_frame().set_index("stratum")
+    pooled = summary.pooled("histologic grade", "OS")
+    adjusted, matched = frame.loc["adjusted"], frame.loc["matched"]
+    assert (adjusted.k, adjusted.n_patients, adjusted.n_events, adjusted.k_without) == (3, 300, 120, 1)
+    assert adjusted.k_not_significant == 1
+    assert adjusted.hazard_ratio == pytest.approx(pooled.natural)
+    assert (adjusted.ci_lower, adjusted.ci_upper) == pytest.approx(tuple(pooled.natural_interval()))
+    assert (adjusted.pi_lower, adjusted.pi_upper) == pytest.approx(
+        tuple(pooled.natural_prediction_interval())
+    )
+    assert adjusted.probability_harm == pooled.probability_above(1.0)
+    assert (matched.k, matched.printed) == (1, "2.0000 (1.1111–3.6000)")
+    assert matched.hazard_ratio == pytest.approx(2.0)
+    assert math.isnan(matched.tau2)
 
 
 def test_kinds_of_analysis_are_pooled_apart():
-    kinds = ["multivariable", "matched", "univariable", "univariable", "not stated", "not stated"]
+    kinds = [kind for kind in ("multivariable", "matched", "univariable", "not stated") for _ in range(2)]
     results = [factor(f"S{i}", *around(1.5 + i / 10), analysis=kind) for i, kind in enumerate(kinds)]
     row = summarize_factors(review(*results)).row("histologic grade", "OS")
     strata = {ratios.stratum: ratios for ratios in row.hazard_ratios}
     assert {name: [r.study for r in found.used] for name, found in strata.items()} == {
         "adjusted": ["S0", "S1"],
-        "unadjusted": ["S2", "S3"],
-        "not stated": ["S4", "S5"],
+        "matched": ["S2", "S3"],
+        "unadjusted": ["S4", "S5"],
+        "not stated": ["S6", "S7"],
     }
-    assert [strata[name].pooled.k for name in ("adjusted", "unadjusted")] == [2, 2]
+    assert [strata[name].pooled.k for name in ("adjusted", "matched", "unadjusted")] == [2, 2, 2]
     assert strata["not stated"].pooled is None
     assert str(strata["not stated"]) == "HR of analyses not stated, not pooled (2 studies)"
-    assert row.k == 6
+    assert row.k == 8
 
 
 def test_an_unadjusted_ratio_is_pooled_although_the_adjusted_one_is_counted():
@@ -681,7 +797,7 @@ def test_ratios_of_the_other_level_flip_the_pooled_log_ratio(made):
         right.n_not_stated,
     )
     assert left.pvalue == pytest.approx(right.pvalue, nan_ok=True)
-    for stratum in ("adjusted", "unadjusted"):
+    for stratum in ("adjusted", "matched", "unadjusted"):
         ours, theirs = (row.ratios(stratum).pooled for row in rows)
         assert (ours is None) == (theirs is None)
         if ours is not None:
@@ -743,3 +859,52 @@ def test_the_vocabulary_of_endpoints_sets_their_order():
     rows = summarize_factors(made).rows
     assert [row.endpoint for row in rows] == ["any", *(endpoint.code for endpoint in ENDPOINTS)]
     assert rows[0].counted[0].endpoint == "OS"
+
+
+# -- ratios from p-values and events ---------------------------------------------------------------------
+
+
+def crude(study, p, *, n_events=80, direction="worse", **more):
+    """A univariable result without a ratio."""
+    return factor(study, p=p, analysis="univariable", n_events=n_events, direction=direction, **more)
+
+
+def test_a_pvalue_with_events_and_a_direction_is_pooled():
+    """Against the formula of Tierney (2007): z over the root of a quarter of the events."""
+    results = [crude("A", "0.03"), factor("B", *around(1.6), analysis="univariable")]
+    ratios = summarize_factors(review(*results)).row("histologic grade", "OS").ratios("unadjusted")
+    derived = next(result for result in ratios.used if result.study == "A")
+    assert derived.log_hr == pytest.approx(NormalDist().inv_cdf(0.985) / math.sqrt(20))
+    assert (derived.se_route, derived.printed_ratio, derived.ratio) == ("p-value and events", "", "1.6")
+    assert ratios.pooled.k == 2
+
+
+def test_it_is_turned_with_the_levels():
+    results = [crude("A", "0.03", direction="better", levels=("well", "poor")), factor("B", *around(1.6))]
+    row = summarize_factors(review(*results)).row("histologic grade", "OS")
+    (derived,) = row.ratios("unadjusted").used
+    assert derived.orientation == "inverted"
+    assert derived.log_hr == pytest.approx(NormalDist().inv_cdf(0.985) / math.sqrt(20))
+
+
+def test_a_bound_on_such_a_pvalue_is_left_out_with_its_reason():
+    results = [crude("A", "<0.05"), crude("B", "0.03"), crude("C", "0.03", n_events=None)]
+    ratios = summarize_factors(review(*results)).row("histologic grade", "OS").ratios("unadjusted")
+    assert [result.study for result in ratios.used] == ["B"]
+    assert [(out.study, out.reason, out.shown) for out in ratios.left_out] == [
+        ("A", "the p-value is a bound, so the ratio is known on one side only", "no ratio printed")
+    ]
+
+
+def test_an_adjusted_pvalue_with_events_gives_none():
+    row = summarize_factors(review(factor("A", p="0.03", n_events=80, direction="worse"))).row(
+        "histologic grade", "OS"
+    )
+    assert row.hazard_ratios == ()
+
+
+def test_a_disagreement_reaches_the_summary():
+    odd = factor("A", "0.45", ("0.30", "0.68"), "0.5", analysis="univariable", n_events=142)
+    with pytest.warns(InconsistentReportWarning, match="A: grade, OS: what is printed disagrees: 0.45"):
+        found = summarize_factors(review(odd))
+    assert any("disagrees" in said.message for said in found.warnings)

@@ -7,7 +7,7 @@ few studies is nan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, Protocol
@@ -71,6 +71,22 @@ class PredictionLimits(Protocol):
         /,
     ) -> Limits:
         """Limits for the effect of a new study, for each set."""
+        ...
+
+
+class Exceedance(Protocol):
+    """What the probability of an effect above a value looks like."""
+
+    def __call__(
+        self,
+        estimate: FloatArray,
+        variance: FloatArray,
+        tau2: FloatArray,
+        value: float,
+        weight: FloatArray | None = None,
+        /,
+    ) -> FloatArray:
+        """Probability for each set."""
         ...
 
 
@@ -257,8 +273,40 @@ def predict(
     Limits
         Arrays of shape (...).
     """
+    return limits(*_predictive(estimate, variance, tau2, weight, error, spent), level)
+
+
+def exceed(
+    estimate: FloatArray,
+    variance: FloatArray,
+    tau2: FloatArray,
+    value: float,
+    weight: FloatArray | None = None,
+    /,
+    *,
+    error: MeanErrorMethod,
+    spent: int | None,
+) -> FloatArray:
+    r"""Probability that the effect of a new study is above a value x, shape (...).
+
+    :math:`P(T > (x - \hat\mu) / \sqrt{\tau^2 + \mathrm{se}^2})` with the law whose quantiles are the limits of
+    `predict`; nan where these are.
+    """
+    mean, scale, df = _predictive(estimate, variance, tau2, weight, error, spent)
+    return np.asarray(stdtr(df, (mean - value) / scale))
+
+
+def _predictive(
+    estimate: FloatArray,
+    variance: FloatArray,
+    tau2: FloatArray,
+    weight: FloatArray | None,
+    error: MeanErrorMethod,
+    spent: int | None,
+) -> MeanError:
+    """Centre, scale and degrees of freedom of the law of a new effect."""
     mean, se, df = error(estimate, variance, tau2, weight)
-    return limits(mean, np.sqrt(tau2 + se**2), df if spent is None else _df(variance, spent), level)
+    return MeanError(mean, np.sqrt(tau2 + se**2), df if spent is None else _df(variance, spent))
 
 
 def bootstrap_prediction(
@@ -300,20 +348,55 @@ def bootstrap_prediction(
        confidence distribution approach. Stat Methods Med Res 28:1689-1702.
        https://doi.org/10.1177/0962280218773520
     """
+    tails = [0.5 * (1.0 - level), 0.5 * (1.0 + level)]
+
+    def ends(drawn: FloatArray) -> FloatArray:
+        return np.asarray(np.quantile(drawn, tails))
+
+    lower, upper = np.moveaxis(_of_draws(estimate, variance, ends, 2, rng, n_draws), -1, 0)
+    return Limits(lower, upper)
+
+
+def bootstrap_exceed(
+    estimate: FloatArray,
+    variance: FloatArray,
+    _tau2: FloatArray,
+    value: float,
+    _weight: FloatArray | None = None,
+    /,
+    *,
+    rng: np.random.Generator | None = None,
+    n_draws: int = 20_000,
+) -> FloatArray:
+    """Share of the draws of `bootstrap_prediction` above a value, shape (...); right to about 0.004 at most."""
+
+    def share(drawn: FloatArray) -> FloatArray:
+        return np.asarray([np.mean(drawn > value)])
+
+    return _of_draws(estimate, variance, share, 1, rng, n_draws)[..., 0]
+
+
+def _of_draws(
+    estimate: FloatArray,
+    variance: FloatArray,
+    summary: Callable[[FloatArray], FloatArray],
+    n_values: int,
+    rng: np.random.Generator | None,
+    n_draws: int,
+) -> FloatArray:
+    """What `summary` says of the predictive draws of each set, shape (..., n_values); nan where there are none."""
     sets = standardised(estimate, variance)
     shape, k = sets.unit.shape, sets.y.shape[-1]
-    out = np.full((2, int(np.prod(shape))), np.nan)
+    out = np.full((int(np.prod(shape)), n_values), np.nan)
     flat = zip(sets.y.reshape(-1, k), sets.v.reshape(-1, k), sets.unit.reshape(-1), strict=True)
     origin = np.take_along_axis(estimate, np.argmin(variance, -1)[..., None], -1)[..., 0].reshape(-1)
-    tails = [0.5 * (1.0 - level), 0.5 * (1.0 + level)]
     for i, (y, v, unit) in enumerate(flat):
         present = np.isfinite(v)
         if present.sum() > 1 and np.ptp(y[present]) > 0:
             own = np.random.default_rng(_SEED) if rng is None else rng
             drawn = _predictive_draws(y[present], v[present], own, n_draws)
-            out[:, i] = origin[i] + np.sqrt(unit) * np.quantile(drawn, tails)
-    lower, upper = out.reshape(2, *shape)
-    return Limits(lower, upper)
+            out[i] = summary(origin[i] + np.sqrt(unit) * drawn)
+    return out.reshape(*shape, n_values)
 
 
 def _predictive_draws(y: FloatArray, v: FloatArray, rng: np.random.Generator, n_draws: int) -> FloatArray:
@@ -354,19 +437,28 @@ def confident_tau2(y: FloatArray, v: FloatArray, probability: FloatArray) -> Flo
 PredictionMethod = Literal[
     "normal", "t_km1", "t_km2", "HK_km1", "HK_km2", "mHK_km1", "mHK_km2", "KR", "bootstrap"
 ]
+#: The standard error of the mean and the degrees of freedom spent, or those of the error, of each law of a new effect.
+_LAWS: Final[Mapping[PredictionMethod, tuple[MeanErrorMethod, int | None]]] = MappingProxyType(
+    {
+        "normal": (wald, None),
+        "t_km1": (wald, 1),
+        "t_km2": (wald, 2),
+        "HK_km1": (knapp_hartung, 1),
+        "HK_km2": (knapp_hartung, 2),
+        "mHK_km1": (modified_knapp_hartung, 1),
+        "mHK_km2": (modified_knapp_hartung, 2),
+        "KR": (kenward_roger, None),
+    }
+)
 #: Every prediction interval by name. t_km2 is Higgins, Thompson and Spiegelhalter's (2009),
 #: https://doi.org/10.1111/j.1467-985X.2008.00552.x; HK_km2 and KR are Partlett and Riley's (2017),
 #: https://doi.org/10.1002/sim.7140.
 PREDICTION_METHODS: Final[Mapping[PredictionMethod, PredictionLimits]] = MappingProxyType(
-    {
-        "normal": partial(predict, error=wald, spent=None),
-        "t_km1": partial(predict, error=wald, spent=1),
-        "t_km2": partial(predict, error=wald, spent=2),
-        "HK_km1": partial(predict, error=knapp_hartung, spent=1),
-        "HK_km2": partial(predict, error=knapp_hartung, spent=2),
-        "mHK_km1": partial(predict, error=modified_knapp_hartung, spent=1),
-        "mHK_km2": partial(predict, error=modified_knapp_hartung, spent=2),
-        "KR": partial(predict, error=kenward_roger, spent=None),
-        "bootstrap": bootstrap_prediction,
-    }
+    {name: partial(predict, error=error, spent=spent) for name, (error, spent) in _LAWS.items()}
+    | {"bootstrap": bootstrap_prediction}
+)
+#: The probability that a new effect is above a value, by the law that each prediction interval has.
+EXCEEDANCES: Final[Mapping[PredictionMethod, Exceedance]] = MappingProxyType(
+    {name: partial(exceed, error=error, spent=spent) for name, (error, spent) in _LAWS.items()}
+    | {"bootstrap": bootstrap_exceed}
 )

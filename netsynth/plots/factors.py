@@ -52,11 +52,13 @@ DIRECTION_WORDS: Final[Mapping[Direction, str]] = {
 }
 COLOURS: Final[Mapping[Stratum, str]] = {
     "adjusted": _style.BLUE,
+    "matched": _style.GREEN,
     "unadjusted": _style.VERMILION,
     "not stated": _style.GREY,
 }
 TINTS: Final[Mapping[str, str]] = {
     _style.BLUE: "#b8d6e8",
+    _style.GREEN: "#bfe3d6",
     _style.VERMILION: "#f4cfb5",
     _style.GREY: "#d5d5d5",
 }
@@ -303,12 +305,12 @@ def _looks(direction: Direction, color: str, significance: Significance, size: f
         glyph = "white" if significance == "yes" else color
         return {**shape, "marker": "o"}, {**_style.sign("?", glyph, size=0.9 * size), "zorder": 4}
     if direction == "none":
-        return ({**shape, "marker": _bow_tie(), "ms": 1.25 * size},)  # flat, so as large as the triangles
+        return ({**shape, "marker": bow_tie(), "ms": 1.25 * size},)  # flat, so as large as the triangles
     return ({**shape, "marker": "^" if direction == "worse" else "v"},)
 
 
 @cache
-def _bow_tie() -> Path:
+def bow_tie() -> Path:
     """Two triangles that point left and right."""
     from matplotlib.path import Path
 

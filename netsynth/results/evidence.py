@@ -16,7 +16,7 @@ from netsynth.data.number import ReportedNumber
 from netsynth.data.selection import Exclusion
 from netsynth.data.study import Group
 from netsynth.results.directions import DirectionCount
-from netsynth.results.hazard_ratio import SeRoute
+from netsynth.results.hazard_ratio import RouteName
 from netsynth.results.pooled import PooledEffect
 
 __all__ = [
@@ -30,11 +30,17 @@ __all__ = [
     "Stratum",
 ]
 
-Stratum = Literal["adjusted", "unadjusted", "not stated"]
+Stratum = Literal["adjusted", "matched", "unadjusted", "not stated"]
 DirectionBasis = Literal["hazard ratio", "stated", "named adverse level", ""]
-#: Analyses that may be pooled together. What a source does not call adjusted or not stays by itself.
+#: Analyses that may be pooled together. A matched analysis speaks of the patients that found a match, so it is kept
+#: from a multivariable one; what a source does not call adjusted or not stays by itself.
 STRATA: Final[Mapping[Stratum, tuple[Analysis, ...]]] = MappingProxyType(
-    {"adjusted": ("multivariable", "matched"), "unadjusted": ("univariable",), "not stated": ("not stated",)}
+    {
+        "adjusted": ("multivariable",),
+        "matched": ("matched",),
+        "unadjusted": ("univariable",),
+        "not stated": ("not stated",),
+    }
 )
 #: Basis of a direction that no source states.
 INFERRED: Final[DirectionBasis] = "named adverse level"
@@ -94,6 +100,12 @@ class FactorEvidence:
         Where the result stands.
     left_out : str
         Why the result is not counted; empty when it is.
+    n_events : int or None
+        Events among the patients analysed, where they are printed.
+    events_by_level : tuple of (int, int) or None
+        Those of the adverse and of the reference level.
+    cluster : str
+        Id that studies which may share patients have in common; that of the study itself where there is no other.
     """
 
     study: str
@@ -115,7 +127,7 @@ class FactorEvidence:
     log_ci_lower: float
     log_ci_upper: float
     se: float
-    se_route: SeRoute
+    se_route: RouteName | Literal[""]
     se_problem: str
     pvalue: ReportedNumber | None
     significance: Significance
@@ -126,6 +138,9 @@ class FactorEvidence:
     source: str = ""
     row_id: str = ""
     left_out: str = ""
+    n_events: int | None = None
+    events_by_level: tuple[int, int] | None = None
+    cluster: str = ""
 
     @property
     def n_patients(self) -> int | None:
@@ -145,9 +160,16 @@ class FactorEvidence:
         return next(name for name, analyses in STRATA.items() if self.analysis in analyses)
 
     @property
+    def is_not_significant(self) -> bool:
+        """Whether the source calls it so, or prints a p-value of 0.05 or more and says nothing."""
+        p = self.pvalue
+        over = p is not None and p.qualifier in ("=", ">", ">=") and p.value >= 0.05
+        return self.significance == "no" or (self.significance == "not stated" and over)
+
+    @property
     def ratio(self) -> str:
-        """The hazard ratio of the adverse level: as printed, or inverted and with two significant digits."""
-        if not self.ratio_inverted:
+        """The hazard ratio of the adverse level: as printed, or inverted or derived and with two significant digits."""
+        if self.printed_ratio and not self.ratio_inverted:
             return self.printed_ratio
         ends = (self.log_hr, self.log_ci_lower, self.log_ci_upper)
         shown, low, high = (_format.significant(math.exp(end), 2) for end in ends)
@@ -166,6 +188,7 @@ class FactorEvidence:
             "study": self.study,
             "row_id": self.row_id,
             "n_patients": self.n_patients,
+            "n_events": self.n_events,
             "adverse_level": self.adverse_level,
             "reference_level": self.reference_level,
             "printed_factor": self.printed_factor,
@@ -207,7 +230,7 @@ class HazardRatios:
 
     Attributes
     ----------
-    stratum : {"adjusted", "unadjusted", "not stated"}
+    stratum : {"adjusted", "matched", "unadjusted", "not stated"}
         The kind of analysis.
     used : tuple of FactorEvidence
         One result a study, each with a standard error.
@@ -226,6 +249,17 @@ class HazardRatios:
     def k(self) -> int:
         """Studies with a usable hazard ratio."""
         return len(self.used)
+
+    @property
+    def n_patients(self) -> int:
+        """Patients of `used` whose number is printed."""
+        return sum(result.n_patients or 0 for result in self.used)
+
+    @property
+    def n_events(self) -> int | None:
+        """Events of `used`; None unless all print them."""
+        found = [result.n_events for result in self.used]
+        return sum(n or 0 for n in found) if found and None not in found else None
 
     def words(self, endpoint: str = "") -> str:
         """The ratio as a sentence tells it, for an endpoint if one is named."""
@@ -318,6 +352,19 @@ class FactorRow:
         """The hazard ratios of one kind of analysis, possibly none."""
         empty = HazardRatios(stratum, (), (), None)
         return next((found for found in self.hazard_ratios if found.stratum == stratum), empty)
+
+    def without_ratio(self, stratum: Stratum) -> tuple[FactorEvidence, ...]:
+        """One result of each counted study without a usable ratio of a kind: its own of that kind, or the counted one.
+
+        Studies that may share patients with one that has a ratio are left out.
+        """
+        have = {result.cluster or result.study for result in self.ratios(stratum).used}
+        found = []
+        for counted in self.counted:
+            if (counted.cluster or counted.study) not in have:
+                own = [r for r in self.results if r.study == counted.study and r.stratum == stratum]
+                found.append(min(own, key=lambda r: (r.level_rank, r.row_id)) if own else counted)
+        return tuple(found)
 
     @property
     def levels(self) -> str:

@@ -15,10 +15,12 @@ from netsynth.errors import Caution, InvalidInputError
 from netsynth.kernels import heterogeneity, intervals
 from netsynth.kernels.intervals import (
     CI_METHODS,
+    EXCEEDANCES,
     PREDICTION_METHODS,
     CiMethod,
     Limits,
     PredictionMethod,
+    bootstrap_exceed,
     bootstrap_prediction,
 )
 from netsynth.kernels.likelihood import log_likelihood
@@ -196,6 +198,50 @@ class PooledEffect:
             generator = np.random.default_rng(rng)
             return _interval(bootstrap_prediction(*self._sets(), level, rng=generator))
         return _interval(PREDICTION_METHODS[method](*self._sets(), level, self._given()))
+
+    def probability_above(
+        self,
+        value: float | None = None,
+        *,
+        method: PredictionMethod | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> float:
+        """Probability that the true effect of a new study is above a value on the printed scale, by default no effect.
+
+        Of a pooled hazard ratio it is, without a value, the probability that a new study shows harm. The law of the new
+        effect is that of `prediction_interval`, whose limits at 95% have 2.5% beyond each of them; nan where they are.
+
+        Raises
+        ------
+        InvalidInputError
+            If the value is not on the scale, or missing for a measure that has no value of no effect; or as
+            `prediction_interval`.
+
+        Examples
+        --------
+        >>> from netsynth import pool_effects
+        >>> pooled = pool_effects([0.51, 0.12, 0.33, 0.40], se=[0.18, 0.10, 0.15, 0.20], measure="log_hr")
+        >>> round(pooled.probability_above(), 3), round(pooled.probability_above(1.25), 3)
+        (0.904, 0.662)
+        """
+        measure, method = MEASURES[self.measure], method or self.prediction_method
+        _validate.choice(method, "method", PREDICTION_METHODS)
+        value = measure.null if value is None else value
+        with np.errstate(invalid="ignore", divide="ignore"):
+            at = float(measure.to_scale(value))
+        if math.isnan(at):
+            raise InvalidInputError(
+                f"{self.label}: give a value on its scale to compare with; got {value!r}."
+            )
+        if not self.pooled or self.tau2_method == "CE":
+            return math.nan
+        self._check_kenward_roger(method)
+        if method == "bootstrap" and rng is not None:
+            above = float(bootstrap_exceed(*self._sets(), at, rng=np.random.default_rng(rng)))
+        else:
+            above = float(EXCEEDANCES[method](*self._sets(), at, self._given()))
+        ends = measure.from_scale(np.array([-1.0, 1.0]))
+        return above if ends[0] < ends[1] else 1.0 - above  # log(-log S) falls as S rises
 
     def tau2_interval(self, level: float = 0.95, *, method: Tau2Interval = "QP") -> Interval:
         """Interval for tau2, whichever way tau2 was estimated; nan for one study.

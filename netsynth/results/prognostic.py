@@ -5,14 +5,21 @@ from __future__ import annotations
 import math
 import textwrap
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from netsynth import _format
+import numpy as np
+
+from netsynth import _format, _validate
 from netsynth.data.harmonise import HarmonisedResult
 from netsynth.data.selection import Exclusion
-from netsynth.errors import Caution
-from netsynth.results.evidence import ANY_ENDPOINT, INFERRED, STRATA, FactorRow
+from netsynth.errors import Caution, InvalidInputError
+from netsynth.kernels import intervals
+from netsynth.results.certainty import FactorCertainty
+from netsynth.results.evidence import ANY_ENDPOINT, INFERRED, STRATA, FactorRow, HazardRatios, Stratum
+from netsynth.results.factor_words import factor_sentence, plain
+from netsynth.results.pooled import PooledEffect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,19 +108,58 @@ class FactorSummary:
                 return row
         raise KeyError(f"no row for {factor!r}, {endpoint!r}; factors are {', '.join(self.factors)}")
 
+    def pooled(self, factor: str, endpoint: str, stratum: Stratum = "adjusted") -> PooledEffect:
+        """The pooled hazard ratio of a factor, for `leave_one_out`, `influence` and all else that takes one.
+
+        Raises
+        ------
+        KeyError
+            If the summary has no such factor and endpoint.
+        InvalidInputError
+            If fewer than two studies have a usable ratio of this kind, or its kind of analysis is not stated.
+        """
+        ratios = self.row(factor, endpoint).ratios(stratum)
+        if ratios.pooled is None:
+            number = _format.plural(ratios.k, "study", "studies")
+            what = f"{factor}, {endpoint}, {stratum}: {number} with a usable ratio"
+            why = (
+                "kinds of analysis that are not stated are not pooled"
+                if ratios.k > 1
+                else "two are needed to pool"
+            )
+            raise InvalidInputError(f"{what}; {why}.")
+        return ratios.pooled
+
     def evidence_frame(self) -> pd.DataFrame:
         """One row a result, counted or not, by factor and endpoint; ratios on the log scale, unrounded."""
         import pandas as pd
 
         results = [r for row in self.rows if row.endpoint != ANY_ENDPOINT for r in row.results]
         frame = pd.DataFrame([result.as_row() for result in results])
-        return frame.astype({"n_patients": "Int64"}) if results else frame
+        return frame.astype({"n_patients": "Int64", "n_events": "Int64"}) if results else frame
 
     def summary_frame(self, level: float = 0.95) -> pd.DataFrame:
         """One unrounded row a factor and endpoint; ratios on the log scale, intervals at `level`."""
         import pandas as pd
 
         return pd.DataFrame([_row_record(row, level) for row in self.rows])
+
+    def pooled_frame(self, level: float = 0.95) -> pd.DataFrame:
+        """One unrounded row a factor, endpoint and kind of analysis with a usable ratio; ratios on the printed scale.
+
+        One study stands with its ratio as printed in `printed` and its Wald interval. `k_without` are studies of the
+        factor without a usable ratio of the kind, `k_not_significant` those of them that were not significant.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                _pooled_record(row, ratios, _validate.level(level))
+                for row in self.rows
+                for ratios in row.hazard_ratios
+                if ratios.k and ratios.stratum != "not stated"
+            ]
+        )
 
     def mapping_frame(self) -> pd.DataFrame:
         """One row a printed name and pair of levels, with the harmonised words."""
@@ -136,26 +182,21 @@ class FactorSummary:
             ]
         )
 
-    def narrative(self) -> str:
-        """One line a factor, every number of which stands in the table."""
-        return "\n".join(self._line(factor) for factor in self.factors)
+    def narrative(self, certainty: Iterable[FactorCertainty] = ()) -> str:
+        """One line a factor as a reviewer writes it; every number stands in `summary_frame` or `pooled_frame`.
 
-    def _line(self, factor: str) -> str:
-        overall, *by_endpoint = (row for row in self.rows if row.factor == factor)
-        several = len(by_endpoint) > 1
-        where = ", ".join(_plain(row.endpoint) for row in by_endpoint)
-        scope = f"any of {where}" if several else where
-        head = f"{factor[:1].upper()}{factor[1:]} ({f'{overall.levels}; ' if overall.levels else ''}{scope})"
-        count = overall.directions
-        test = f" ({count.test_words})" if count.test_words else ""
-        parts = [f"{count.words}{test}", *count.doubts, *overall.significance_words]
-        for row in by_endpoint:
-            endpoint = _plain(row.endpoint) if several else ""
-            parts += [ratios.words(endpoint) for ratios in row.hazard_ratios if ratios.k]
-        if overall.n_overlapping:
-            further = _format.plural(overall.n_overlapping, "further study", "further studies")
-            parts.append(f"{further} not counted because patients may be shared")
-        return f"{head}: {'; '.join(parts)}."
+        Parameters
+        ----------
+        certainty : iterable of FactorCertainty
+            Worksheets of `netsynth.grade_factor`, whose certainty is told with their factor.
+        """
+        told = list(certainty)
+        lines = []
+        for factor in self.factors:
+            overall, *by_endpoint = (row for row in self.rows if row.factor == factor)
+            graded = [sheet.clause for sheet in told if sheet.factor == factor]
+            lines.append(factor_sentence(overall, by_endpoint, graded))
+        return "\n".join(lines)
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Effect-direction plot: studies by factors; needs matplotlib."""
@@ -219,14 +260,10 @@ _HEADER: Final = (
 )
 
 
-def _plain(code: str) -> str:
-    return code.replace("_", " ")
-
-
 def _cells(row: FactorRow) -> tuple[str, ...]:
     count, said = row.directions, row.significance
     return (
-        _plain(row.endpoint),
+        plain(row.endpoint),
         str(row.k),
         str(row.n_patients or ""),
         str(count.n_worse),
@@ -238,6 +275,40 @@ def _cells(row: FactorRow) -> tuple[str, ...]:
         f"{said['yes']} of {said['yes'] + said['no']}",
         "; ".join(ratios.words() for ratios in row.hazard_ratios if ratios.k),
     )
+
+
+def _pooled_record(row: FactorRow, ratios: HazardRatios, level: float) -> dict[str, object]:
+    without, pooled = row.without_ratio(ratios.stratum), ratios.pooled
+    events = ratios.n_events
+    record: dict[str, object] = {
+        "factor": row.factor,
+        "endpoint": row.endpoint,
+        "stratum": ratios.stratum,
+        "k": ratios.k,
+        "n_patients": ratios.n_patients,
+        "n_events": math.nan if events is None else events,
+        "printed": "" if ratios.k > 1 else ratios.used[0].ratio,
+        "k_without": len(without),
+        "k_not_significant": sum(result.is_not_significant for result in without),
+    }
+    if pooled is None:
+        only = ratios.used[0]
+        ends = intervals.limits(np.asarray(only.log_hr), np.asarray(only.se), math.inf, level)
+        numbers = (only.log_hr, float(ends.lower), float(ends.upper), *[math.nan] * 2)
+        rest = [math.nan] * 6
+    else:
+        ci, ahead = pooled.confidence_interval(level), pooled.prediction_interval(level)
+        numbers = (pooled.estimate, *ci, *ahead)
+        rest = [pooled.probability_above(), pooled.pvalue, pooled.tau2, pooled.i2, pooled.q, pooled.q_pvalue]
+    shown = dict(
+        zip(
+            ("hazard_ratio", "ci_lower", "ci_upper", "pi_lower", "pi_upper"),
+            map(math.exp, numbers),
+            strict=True,
+        )
+    )
+    names = ("probability_harm", "pvalue", "tau2", "i2", "q", "q_pvalue")
+    return record | shown | dict(zip(names, rest, strict=True))
 
 
 def _row_record(row: FactorRow, level: float) -> dict[str, object]:

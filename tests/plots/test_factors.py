@@ -73,14 +73,14 @@ def hex_(color):
     return to_hex(color)
 
 
-ADJUSTED, UNADJUSTED, NOT_STATED = (hex_(COLOURS[s]) for s in ("adjusted", "unadjusted", "not stated"))
+ADJUSTED, MATCHED, UNADJUSTED, NOT_STATED = map(hex_, COLOURS.values())
 WHITE = "#ffffff"
 LARGE, MIDDLE, SMALL = 7.5, 6.0, 4.5
 
 ADAMS = ("worse", ADJUSTED, ADJUSTED, LARGE)
 BROWN = ("worse", UNADJUSTED, WHITE, MIDDLE)
 CHEN = ("better", NOT_STATED, WHITE, SMALL)
-DOW = ("none", ADJUSTED, WHITE, SMALL)
+DOW = ("none", MATCHED, WHITE, SMALL)
 EVANS = ("worse", UNADJUSTED, hex_(TINTS[COLOURS["unadjusted"]]), MIDDLE)
 
 
