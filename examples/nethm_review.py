@@ -1,7 +1,7 @@
 """The review of surgery for neuroendocrine liver metastases, redone from the figures of 44 studies.
 
-Prints the results paragraph and the published review's numbers beside ours, and writes every table and figure
-and one self-contained page into build/nethm (or the folder given).
+Prints the results paragraph, the published review's numbers beside ours, what the pooled figures rest on and what the
+audit found, and writes every table and figure and one self-contained page into build/nethm (or the folder given).
 """
 
 from __future__ import annotations
@@ -10,16 +10,25 @@ import sys
 import textwrap
 from pathlib import Path
 
-from netsynth import summarize_outcomes
 from netsynth.datasets import load_nethm
 from netsynth.report import analyse_review, write_report
+from netsynth.tables import curve_table
+
+#: What only the author of a synthesis without meta-analysis can say.
+SWIM = {
+    "changes": "This redone synthesis had no protocol.",
+    "no_pooling": "Hardly any study prints a hazard ratio with its interval, and no factor has two for one endpoint.",
+    "priority": "None: each study counts once, whatever its size or quality.",
+    "certainty": "It was not judged: the abstracts and review tables that were read do not show how studies were done.",
+    "limitations": "Factors that an abstract does not name may have been studied and found without effect.",
+}
 
 
 def main(folder: str | Path = "build/nethm") -> None:
     """Analyse, print, write."""
     review = load_nethm()
     # the published review searched to September 2010: "core" are the resected cohorts and arms up to then
-    analysis = analyse_review(review, sets=["core"])
+    analysis = analyse_review(review, sets=["core"], swim=SWIM)
 
     print(review)
     print("\nResults (studies up to September 2010, the span of the published review)\n")
@@ -28,8 +37,24 @@ def main(folder: str | Path = "build/nethm") -> None:
     print(analysis.outcomes.comparison())
     print("\nWith all studies to date\n")
     print(analysis.all_outcomes.comparison())
-    kept = summarize_outcomes(review, sets=["core"], overlap="keep")
-    print(f"\nWith overlapping cohorts kept apart: {kept.row('symptom_relief')}")
+    if curve := analysis.pooled_curve:
+        print(f"\n{curve_table(curve)}")
+    print("\nMedian survival over all evidence sets, medians not reached as bounds\n")
+    for row, pooled in analysis.all_medians:
+        low, high = pooled.natural_interval()
+        print(f"{row.label}: {pooled.natural:.1f} months (95% CI {low:.1f}-{high:.1f}; k = {pooled.k})")
+    print("\nUnder other choices\n")
+    for other in analysis.sensitivity:
+        if other.outcome == "5-year OS" and other.varied != "one study left out":
+            low, high = 100 * other.lower, 100 * other.upper
+            print(
+                f"5-year OS {100 * other.estimate:.1f}% ({low:.1f}-{high:.1f}; k = {other.k}), {other.analysis}"
+            )
+    if analysis.leave_one_out:
+        print(analysis.leave_one_out.conclusion())
+    print(f"\nAudit\n\n{analysis.audit.headline}")
+    for finding in analysis.audit.findings:
+        print(textwrap.fill(str(finding), 100, initial_indent="- ", subsequent_indent="  "))
     print("\nPrognostic factors that three or more studies report (all are in the tables)\n")
     if factors := analysis.factors:
         for factor, line in zip(factors.factors, factors.narrative().splitlines(), strict=True):

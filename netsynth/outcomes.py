@@ -45,7 +45,7 @@ def summarize_outcomes(
     sets, roles, overlap
         How one value a study is chosen, as in `Review.select_survival`.
     min_studies : int
-        Lines with fewer studies are left out, but for those the published review has.
+        Lines with fewer studies are left out, but for those the published review has; 0 keeps those without a study.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def summarize_outcomes(
     Review: 3 studies, medians over studies
       5-year OS: 71% (range, 47–73%; k = 3)
     """
-    _validate.count(min_studies, "min_studies", minimum=1)
+    _validate.count(min_studies, "min_studies")
     rows: list[OutcomeRow] = []
     chosen = _endpoints(review, endpoints)
     targets = {(t.outcome, None if t.time is None else round(t.time.months, 9)): t for t in review.targets}

@@ -143,8 +143,8 @@ def test_unknown_names_are_refused():
         summarize_outcomes(small_review(), endpoints=["XYZ"])
     with pytest.raises(InvalidInputError, match=r"No study reports 'relief'; reported are none\."):
         summarize_outcomes(small_review(), proportions=["relief"])
-    with pytest.raises(InvalidInputError, match="min_studies must be a whole number of at least 1; got 0"):
-        summarize_outcomes(small_review(), min_studies=0)
+    with pytest.raises(InvalidInputError, match="min_studies must be a whole number of at least 0; got -1"):
+        summarize_outcomes(small_review(), min_studies=-1)
     with pytest.raises(KeyError, match="no line for OS at 12 months"):
         summarize_outcomes(small_review()).row("OS", 12)
 

@@ -2,5 +2,16 @@
 
 from netsynth.report.analysis import ReviewAnalysis, analyse_review
 from netsynth.report.files import write_report
+from netsynth.report.pooling import NotPooled
+from netsynth.report.sensitivity import SensitivityRow
+from netsynth.results.review_flow import FlowLine, ReviewFlow
 
-__all__ = ["ReviewAnalysis", "analyse_review", "write_report"]
+__all__ = [
+    "FlowLine",
+    "NotPooled",
+    "ReviewAnalysis",
+    "ReviewFlow",
+    "SensitivityRow",
+    "analyse_review",
+    "write_report",
+]

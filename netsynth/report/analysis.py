@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from netsynth import _format
+from netsynth.audit import audit
+from netsynth.data.prisma import PrismaFlow
 from netsynth.data.review import Review
 from netsynth.data.selection import OverlapRule
 from netsynth.data.study import Role
-from netsynth.errors import Caution, InvalidInputError, NetsynthWarning
+from netsynth.errors import Caution, NetsynthWarning
 from netsynth.outcomes import summarize_outcomes
 from netsynth.prognostic import summarize_factors
-from netsynth.proportions import pool_outcome
 from netsynth.quality import score_reporting
 from netsynth.reconstruct import reconstruct_survival
+from netsynth.report.pooling import Choice, NotPooled, bounds_of, curve_of, medians_of, percentages_of
+from netsynth.report.sensitivity import SensitivityRow, omit_each, vary
+from netsynth.report.words import paragraph
+from netsynth.results.audit import Audit
 from netsynth.results.curve import SurvivalCurve
-from netsynth.results.evidence import ANY_ENDPOINT, FactorRow
+from netsynth.results.median_survival import PooledMedianSurvival
 from netsynth.results.outcomes import OutcomeRow, OutcomeSummary
 from netsynth.results.pooled import PooledEffect
+from netsynth.results.pooled_bounds import PooledBounds
+from netsynth.results.pooled_curve import PooledCurve
 from netsynth.results.prognostic import FactorSummary
 from netsynth.results.quality import ReportingCompleteness
-from netsynth.survival import pool_landmark
+from netsynth.results.review_flow import ReviewFlow
+from netsynth.results.series import PooledSeries
+from netsynth.results.swim import SwimReport
+from netsynth.swim import swim_report
 
 __all__ = ["ReviewAnalysis", "analyse_review"]
 
-#: A pooled figure needs this many studies to stand in the report; fewer are in the table of outcomes anyway.
-LEAST_POOLED = 3
-#: A factor needs this many studies to be named in the paragraph.
-LEAST_NAMED = 3
 
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ReviewAnalysis:
     """What the verbs say of one review, as made by `analyse_review`.
+
+    Headline figures are those of the evidence sets asked for. What too few studies report is not pooled.
 
     Attributes
     ----------
@@ -42,52 +48,71 @@ class ReviewAnalysis:
         The studies.
     sets : tuple of str or None
         Evidence sets of the headline figures; None for all.
+    endpoint : str
+        The headline endpoint.
+    flow : ReviewFlow
+        What became of studies and figures.
     outcomes : OutcomeSummary
-        Medians and ranges of the evidence sets asked for.
+        Medians and ranges.
     all_outcomes : OutcomeSummary
         The same over all evidence sets.
     pooled : tuple of (OutcomeRow, PooledEffect)
-        Pooled percentages and proportions of the evidence sets asked for.
-    curves : tuple of SurvivalCurve
-        Of every group asked for, of any evidence set, that reports the headline endpoint at two or more landmarks.
+        Pooled percentages and proportions.
     landmarks : mapping of float to PooledEffect
         The headline endpoint pooled at its landmarks, in months, over all evidence sets.
-    endpoint : str
-        The headline endpoint.
+    curves : tuple of SurvivalCurve
+        Of every group asked for, of any evidence set, that reports the headline endpoint at two or more landmarks.
+    pooled_curve : PooledCurve or None
+        The headline endpoint over time; None where it cannot be pooled, and `not_pooled` says why.
+    bounds : tuple of PooledBounds
+        What pooled landmarks can be, by how much is assumed; empty where no landmark has two studies.
+    medians, all_medians : tuple of (OutcomeRow, PooledMedianSurvival)
+        Pooled median survival times; the second over all evidence sets.
     factors : FactorSummary or None
-        Prognostic factors; None when the review holds no result of one.
+        Prognostic factors over all evidence sets; None when the review holds no result of one.
+    sensitivity : tuple of SensitivityRow
+        The pooled figures under other choices.
+    leave_one_out : PooledSeries or None
+        The landmark of the headline endpoint that most studies report, without each of them.
+    audit : Audit
+        Numbers that cannot be, or do not fit together.
+    swim : SwimReport or None
+        The synthesis of factors by the nine items; None without factors.
     reporting : ReportingCompleteness
         What the studies report.
+    not_pooled : tuple of NotPooled
+        What could not be pooled although enough studies report it, or is the headline, and why.
     warnings : tuple of Caution
         All that was said on the way, each once.
     """
 
     review: Review
     sets: tuple[str, ...] | None
+    endpoint: str
+    flow: ReviewFlow
     outcomes: OutcomeSummary
     all_outcomes: OutcomeSummary
     pooled: tuple[tuple[OutcomeRow, PooledEffect], ...]
-    curves: tuple[SurvivalCurve, ...]
     landmarks: Mapping[float, PooledEffect]
-    endpoint: str
+    curves: tuple[SurvivalCurve, ...]
+    pooled_curve: PooledCurve | None
+    bounds: tuple[PooledBounds, ...]
+    medians: tuple[tuple[OutcomeRow, PooledMedianSurvival], ...]
+    all_medians: tuple[tuple[OutcomeRow, PooledMedianSurvival], ...]
     factors: FactorSummary | None
+    sensitivity: tuple[SensitivityRow, ...]
+    leave_one_out: PooledSeries | None
+    audit: Audit
+    swim: SwimReport | None
     reporting: ReportingCompleteness
+    not_pooled: tuple[NotPooled, ...]
     warnings: tuple[Caution, ...]
 
     def paragraph(self) -> str:
         """The results as the abstract of a paper tells them; every clause has its number in a table."""
-        several = self.outcomes.only(2)
-        parts = [several.narrative()]
-        pooled = [_pooled_clause(row, effect) for row, effect in self.pooled]
-        if pooled:
-            parts.append(f"Pooled with random effects, {_format.listing(pooled)}.")
-        rows = [row for row in self.factors.rows if row.endpoint == ANY_ENDPOINT] if self.factors else []
-        named = [clause for row in rows if (clause := _factor_clause(row))]
-        if named:
-            parts.append(
-                f"Over all studies whose direction is known, the outcome was worse in {_format.listing(named)}."
-            )
-        return " ".join(parts)
+        return paragraph(
+            self.outcomes, self.pooled, self.pooled_curve, self.medians, self.bounds, self.factors
+        )
 
 
 def analyse_review(
@@ -97,6 +122,8 @@ def analyse_review(
     sets: Sequence[str] | None = None,
     roles: Sequence[Role] = ("overall", "arm"),
     overlap: OverlapRule = "largest",
+    search: PrismaFlow | None = None,
+    swim: Mapping[str, str] | None = None,
 ) -> ReviewAnalysis:
     """Run every verb on a review.
 
@@ -105,9 +132,15 @@ def analyse_review(
     review : Review
         The studies.
     endpoint : str
-        The headline endpoint, whose curves are reconstructed.
+        The headline endpoint, whose curves are reconstructed and pooled.
     sets, roles, overlap
         How one value a study is chosen for the headline figures, as in `Review.select_survival`.
+    search : PrismaFlow, optional
+        Records and reports before the review. Without it they are said to be not recorded.
+    swim : mapping of str to str, optional
+        What only the author can say of the synthesis of factors, by the names that `netsynth.swim_report` has for
+        it: "grouping", "changes", "no_pooling", "priority", "heterogeneity", "certainty", "presentation",
+        "limitations", "title".
 
     Returns
     -------
@@ -117,15 +150,24 @@ def analyse_review(
     Raises
     ------
     InvalidInputError
-        If the endpoint or a choice is not known to the review.
+        If the endpoint or a choice is not known to the review, or the search ends with another number of studies
+        than the review holds.
     """
     headline = review.endpoint(endpoint)
+    code, choice = headline.code, Choice(None if sets is None else tuple(sets), tuple(roles), overlap)
+    everything = choice._replace(sets=None)
+    said: list[NotPooled] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NetsynthWarning)  # they are kept in the results
         outcomes = summarize_outcomes(review, sets=sets, roles=roles, overlap=overlap)
         every = outcomes if sets is None else summarize_outcomes(review, roles=roles, overlap=overlap)
-        pooled = tuple(_pool(review, outcomes, sets, roles, overlap))
-        pooled_all = pooled if sets is None else _pool(review, every, None, roles, overlap)
+        lines = summarize_outcomes(review, sets=sets, roles=roles, overlap=overlap, min_studies=0)
+        pooled = tuple(percentages_of(review, outcomes, choice, said))
+        medians = tuple(medians_of(review, outcomes, choice, said))
+        curve = curve_of(review, code, choice, said)
+        all_medians = medians if sets is None else tuple(medians_of(review, every, everything, []))
+        pooled_all = pooled if sets is None else tuple(percentages_of(review, every, everything, []))
+        omitted = omit_each(pooled, code)
         curves = tuple(
             reconstruct_survival(reported)
             for reported in review.survival
@@ -133,59 +175,41 @@ def analyse_review(
         )
         studied = any(result.analysis != "pooled" for result in review.factors)
         factors = summarize_factors(review, overlap=overlap) if studied else None
-        reporting = score_reporting(review)
-    told = [review.warnings, outcomes.warnings, every.warnings, factors.warnings if factors else ()]
-    told += [effect.warnings for _, effect in pooled] + [curve.warnings for curve in curves]
-    return ReviewAnalysis(
-        review,
-        None if sets is None else tuple(sets),
-        outcomes,
-        every,
-        pooled,
-        curves,
-        {row.time_months: effect for row, effect in pooled_all if row.outcome == headline.code},
-        headline.code,
-        factors,
-        reporting,
-        tuple(dict.fromkeys(caution for cautions in told for caution in cautions)),
-    )
+        analysis = ReviewAnalysis(
+            review=review,
+            sets=None if sets is None else tuple(sets),
+            endpoint=code,
+            flow=ReviewFlow.of(review, lines, search=search),
+            outcomes=outcomes,
+            all_outcomes=every,
+            pooled=pooled,
+            landmarks={row.time_months: effect for row, effect in pooled_all if row.outcome == code},
+            curves=curves,
+            pooled_curve=curve,
+            bounds=bounds_of(review, code, choice),
+            medians=medians,
+            all_medians=all_medians,
+            factors=factors,
+            sensitivity=tuple(
+                vary(review, outcomes, pooled, medians, choice, endpoint=code, curve=curve, omitted=omitted)
+            ),
+            leave_one_out=omitted,
+            audit=audit(review),
+            swim=None if factors is None else swim_report(factors, **(swim or {})),
+            reporting=score_reporting(review),
+            not_pooled=tuple(said),
+            warnings=(),
+        )
+    return replace(analysis, warnings=_cautions(analysis))
 
 
-def _pool(
-    review: Review,
-    outcomes: OutcomeSummary,
-    sets: Sequence[str] | None,
-    roles: Sequence[Role],
-    overlap: OverlapRule,
-) -> list[tuple[OutcomeRow, PooledEffect]]:
-    found: list[tuple[OutcomeRow, PooledEffect]] = []
-    for row in outcomes.rows:
-        if row.k < LEAST_POOLED or row.kind == "time":
-            continue
-        try:
-            if row.kind == "percentage":
-                if review.endpoint(row.outcome).kind == "incidence":
-                    continue
-                effect = pool_landmark(
-                    review, row.outcome, time_months=row.time_months, sets=sets, roles=roles, overlap=overlap
-                )
-            else:
-                effect = pool_outcome(review, row.outcome, sets=sets, roles=roles, overlap=overlap)
-        except InvalidInputError:
-            continue  # no study prints its number of patients; the median and range stand without it
-        if effect.k >= LEAST_POOLED:
-            found.append((row, effect))
-    return found
-
-
-def _pooled_clause(row: OutcomeRow, effect: PooledEffect) -> str:
-    low, high = effect.natural_interval()
-    limits = _format.span(_format.number(100 * low, 0), _format.number(100 * high, 0), "%")
-    return f"{row.label} was {100 * effect.natural:.0f}% (95% CI, {limits}; k = {effect.k})"
-
-
-def _factor_clause(row: FactorRow) -> str:
-    count = row.directions
-    if count.n_directed < LEAST_NAMED or not row.levels or count.n_worse <= count.n_better:
-        return ""
-    return f"{count.n_worse} of {count.n_directed} for {row.factor} ({row.levels})"
+def _cautions(analysis: ReviewAnalysis) -> tuple[Caution, ...]:
+    """Every warning of the results, each once; those of sensitivity analyses repeat them."""
+    told = [analysis.review.warnings, analysis.outcomes.warnings, analysis.all_outcomes.warnings]
+    told += [effect.warnings for _, effect in analysis.pooled]
+    told += [result.warnings for _, result in (*analysis.medians, *analysis.all_medians)]
+    told += [curve.warnings for curve in analysis.curves]
+    told += [bounds.warnings for bounds in analysis.bounds]
+    told += [analysis.factors.warnings] if analysis.factors is not None else []
+    told += [analysis.pooled_curve.warnings] if analysis.pooled_curve is not None else []
+    return tuple(dict.fromkeys(caution for cautions in told for caution in cautions))

@@ -72,13 +72,13 @@ def pooled_table(effects: Mapping[str, PooledEffect], *, level: float = 0.95) ->
             f"{100 * effect.i2:.0f}%" if effect.pooled else "",
             _format.pvalue(effect.q_pvalue) if effect.pooled else "",
             _scale(effect),
-            f"{effect.tau2_method}, {effect.ci_method}" if effect.pooled else "one study",
+            _method(effect),
         )
         for label, effect in effects.items()
     ]
     notes = (
         "Estimates and intervals are on the printed scale, τ² on the scale of pooling. "
-        "Method: estimator of τ², confidence interval.",
+        "Method: the model where it is one of counts, estimator of τ², confidence interval.",
     )
     return Table.filled("Pooled effects", columns, rows, notes)
 
@@ -167,6 +167,13 @@ def _span(effect: PooledEffect, interval: Interval) -> str:
     if low.endswith("%"):
         return _format.span(low.removesuffix("%"), high)
     return _format.span(low, high)
+
+
+def _method(effect: PooledEffect) -> str:
+    if not effect.pooled:
+        return "one study"
+    model = [effect.model_in_words] if isinstance(effect, PooledCounts) else []
+    return ", ".join([*model, effect.tau2_method, effect.ci_method])
 
 
 def _scale(effect: PooledEffect) -> str:
