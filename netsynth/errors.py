@@ -29,6 +29,7 @@ __all__ = [
     "Problem",
     "ReadError",
     "ReportedTextError",
+    "SkewedDataWarning",
     "UnusableDataWarning",
     "caution",
 ]
@@ -175,6 +176,10 @@ class PriorWarning(NetsynthWarning):
 
 class BoundaryWarning(NetsynthWarning):
     """An estimate lies at an end of its range: a variance of zero, a correlation of one."""
+
+
+class SkewedDataWarning(NetsynthWarning):
+    """Data that a test finds skewed go through a method that takes them for normal."""
 
 
 class UnusableDataWarning(NetsynthWarning):

@@ -256,6 +256,9 @@ def characteristics(draw, study=None, name=None, group=None):
 def factors(draw, study=None, group=None):
     ratio = draw(st.none() | numbers("ratio", high=20))
     levels = draw(st.sampled_from([("", ""), ("present", "absent"), ("R1", "R0")]))
+    group = draw(groups()) if group is None else group
+    most = 40 if group.n_total is None else group.n_total // 2
+    events = draw(st.none() | st.tuples(st.integers(0, most), st.integers(0, most)))
     return ReportedFactor(
         draw(words()) if study is None else study,
         draw(st.sampled_from(["extrahepatic disease", "grade"])),
@@ -269,7 +272,10 @@ def factors(draw, study=None, group=None):
         direction=draw(st.sampled_from(DIRECTIONS)),
         significance=draw(st.sampled_from(SIGNIFICANCES)),
         adjusted_for=draw(st.lists(words(), max_size=2).map(tuple)),
-        group=draw(groups()) if group is None else group,
+        group=group,
+        n_events=draw(st.integers(0, most)) if events is None and draw(st.booleans()) else None,
+        events_by_level=events,
+        n_by_level=draw(st.none() | st.just((most, most))),
         **draw(ABOUT),
     )
 

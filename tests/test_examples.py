@@ -42,6 +42,23 @@ def test_forest_from_hazard_ratios(capsys, tmp_path):
     assert (tmp_path / "forest.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
+def test_fibrinogen_factor(capsys):
+    out = run("fibrinogen_factor", capsys)
+    assert out.startswith("Hazard ratio, random effects, tau2 by REML")
+    # Debray's test on these cohorts: slope 7.15824, t = 1.6847, p = .1028 by the R package metamisc
+    assert re.search(r"slope +7\.2 .* t 1\.68 on 29 df, p = 0\.10", out)
+
+
+def test_gliomas_over_time(capsys, tmp_path):
+    out = run("gliomas_over_time", capsys, tmp_path)
+    assert re.findall(r"(?m)^(\w+): Overall survival: .*, (\d+) studies, (\d+) patients$", out) == [
+        ("chemotherapy", "17", "1418"),
+        ("control", "17", "944"),
+    ]
+    for arm in ("chemotherapy", "control"):
+        assert (tmp_path / f"gliomas_{arm}.svg").read_text(encoding="utf-8").startswith("<?xml")
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 def test_subsets_on_a_cluster(capsys):
     out = run("subsets_on_a_cluster", capsys).splitlines()
@@ -74,6 +91,10 @@ def test_nethm_review_prints_the_paragraph_and_the_comparison(nethm):
         r"5-year OS\s+73\.5% .*?70\.5% \(range, 31–100%\)\s+\+3\.0", out
     )  # beside the published one
     assert "21 months (range, 13–46 months)" in out
+    assert "Overall survival, pooled over time" in out
+    assert re.search(r"median OS: [\d.]+ months \(95% CI [\d.]+-[\d.]+; k = 9\)", out)
+    assert re.search(r"median PFS: [\d.]+ months \(95% CI [\d.]+-[\d.]+; k = 3\)", out)
+    assert "impossible: glazer_2010" in flat  # which the README of the data set names, too
     for factor in ("Completeness of resection", "Extrahepatic disease", "Histologic grade"):
         assert factor in out
 
@@ -83,11 +104,22 @@ def test_nethm_review_writes_tables_figures_and_one_page(nethm):
     assert str(folder / "report.html") in out
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
     assert {"characteristics", "outcomes", "summary", "factors", "reporting", "exclusions"} <= tables
+    assert {
+        "pooled",
+        "pooled_curve",
+        "bounds",
+        "pooled_medians",
+        "sensitivity",
+        "audit",
+        "swim",
+        "flow",
+    } <= tables
     for name in tables:
         for suffix in ("md", "tex"):
             assert (folder / "tables" / f"{name}.{suffix}").stat().st_size > 0
     figures = {path.stem for path in (folder / "figures").glob("*.svg")}
     assert {"medians", "curves", "factors", "reporting", "flow", "forest_5_year_os"} <= figures
+    assert {"pooled_curve", "bounds", "months_median_os", "months_median_pfs", "studies", "audit"} <= figures
     assert figures == {path.stem for path in (folder / "figures").glob("*.pdf")}
 
 
@@ -100,3 +132,10 @@ def test_the_page_is_self_contained(nethm):
     assert page.count("<svg") == len(list((folder / "figures").glob("*.svg")))
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    contents = re.findall(r'<li><a href="#[^"]+">(.*?)</a></li>', page[: page.index("</nav>")])
+    assert headings == contents
+    assert {"Survival over time", "Median survival", "Sensitivity", "Synthesis without meta-analysis"} <= set(
+        headings
+    )
+    assert "TO BE WRITTEN" not in page

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from netsynth.errors import NetsynthWarning
+from netsynth.kernels.hazard_ratio_routes import METHOD_ERROR
 
 ROOT = Path(__file__).parents[1]
 COVERAGE = pd.read_csv(ROOT / "validation" / "results" / "interval_coverage.csv")
@@ -266,3 +267,166 @@ def test_draws_are_simulated_from_their_own_numbers(monkeypatch):
     # the draws of the law lie about the patients themselves: of many of whom some are cured 1 - exp(-0.9 * 0.7) die
     data = module.patients("cured", "one day", module.RATIO, 100_000, np.random.default_rng(1))
     assert data.event.mean() == pytest.approx(1 - np.exp(-0.63 * (1 - np.exp(-48 / 15))), abs=0.02)
+
+
+ROUTES = pd.read_csv(ROOT / "validation" / "results" / "hazard_ratio_routes.csv")
+
+
+def test_method_errors_are_those_of_the_simulated_trials():
+    refitted = load("hazard_ratio_routes").fitted(ROUTES).round(4)
+    assert set(refitted.index) == set(METHOD_ERROR) - {"direct"}
+    for way, row in refitted.iterrows():
+        assert tuple(row) == pytest.approx(METHOD_ERROR[way], abs=1e-9), way  # as rounded to four decimals
+
+
+def test_the_page_of_routes_quotes_the_simulated_trials():
+    text = (ROOT / "docs" / "methods" / "hazard-ratio-routes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| ([a-z -]+) \| (\d\.\d+) \| (\d\.\d+) \| (\d\.\d+) \| (\d\.\d+) \|$", text)
+    assert {way: tuple(map(float, cells)) for way, *cells in rows} == {
+        way: tuple(error) for way, error in METHOD_ERROR.items() if way != "direct"
+    }
+    module = load("hazard_ratio_routes")
+    weight = ROUTES.pattern.map(module.PATTERNS) * ROUTES.used
+    alarm = 100 * (ROUTES.alarm * weight).groupby(ROUTES.way).sum() / weight.groupby(ROUTES.way).sum()
+    log_rank = ["observed minus expected", "events by arm", "events and patients", "events"]
+    ends = (
+        alarm[log_rank].min(),
+        alarm[log_rank].max(),
+        alarm.drop(log_rank).min(),
+        alarm.drop(log_rank).max(),
+    )
+    quoted = re.search(
+        r"([\d.]+)\s+to ([\d.]+)% would be said to disagree by a log-rank way and ([\d.]+) to ([\d.]+)%", text
+    )
+    assert [float(x) for x in quoted.groups()] == pytest.approx(ends, abs=0.06)
+
+
+def test_a_setting_of_routes_is_simulated_from_its_own_numbers():
+    module = load("hazard_ratio_routes")
+    seeds = np.random.SeedSequence(5).spawn(1)[0]
+    setting = module.Setting(200, 0.5, -0.9, 1.3, "long", "constant", 200, seeds)
+    first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    keys = ["n", "share", "log_hr", "shape", "follow_up", "pattern", "way"]
+    both = first.merge(ROUTES, on=keys, suffixes=("", "_committed"))
+    assert len(both) == len(first)
+    # other random numbers, 200 trials each: a mean square has a standard error of about a tenth
+    assert np.abs(np.log(both.mse / both.mse_committed)).max() < 0.6
+    assert np.abs(both.bias - both.bias_committed).max() < 0.08
+
+
+MEDIANS = pd.read_csv(ROOT / "validation" / "results" / "median_survival_coverage.csv")
+
+
+def test_the_page_of_median_survival_quotes_the_simulation():
+    text = (ROOT / "docs" / "methods" / "median-survival.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (\d+) \| (0\.\d) \| (\d+) \| (.*) \|$", text)
+    assert len(rows) == 12
+    quoted = [[float(part) for cell in row[3].split(" | ") for part in cell.split(", ")] for row in rows]
+    settings = MEDIANS.groupby(["k", "tau", "follow_up"], sort=False)
+    for (k, tau, share, _), numbers, ((at_k, at_tau, _), table) in zip(rows, quoted, settings, strict=True):
+        assert (int(k), float(tau)) == (at_k, at_tau)
+        assert float(share) == pytest.approx(100 * table.open_share.iloc[0], abs=0.51)
+        by_method = table.set_index("method")
+        got = by_method.loc[["bounds mHK", "dropped", "imputed"]]
+        # biases with two decimals, coverages in percent with one
+        assert numbers[0::2] == pytest.approx(got.bias.tolist(), abs=0.0051)
+        assert numbers[1::2] == pytest.approx((100 * got.coverage).tolist(), abs=0.051)
+
+
+def test_the_record_of_open_ends_quotes_the_simulation():
+    text = (ROOT / "docs" / "decisions" / "0026-open-ended-medians.md").read_text(encoding="utf-8")
+    many = MEDIANS[(MEDIANS.k == 20) & (MEDIANS.tau == 0.4) & (MEDIANS.follow_up == 0.9)].set_index("method")
+    assert "covered 43% and 75%" in text
+    assert many.coverage[["dropped", "imputed"]].round(2).tolist() == [0.43, 0.75]
+    bounds = MEDIANS[MEDIANS.method == "bounds mHK"]
+    assert "cover 94.0% or more" in text
+    assert bounds.coverage.min() == pytest.approx(0.94, abs=5e-4)
+    assert "stays below 5%" in text
+    assert bounds.bias.abs().max() < 0.05
+
+
+def test_medians_are_simulated_from_their_own_numbers():
+    module = load("median_survival_coverage")
+    setting = module.Setting(10, 0.4, 0.9, 12, np.random.SeedSequence(3))
+    first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    assert first.method.tolist() == ["bounds mHK", "bounds t", "dropped", "imputed"]
+    assert first.set_index("method").bias["dropped"] < first.set_index("method").bias["bounds t"]
+
+
+def test_the_record_of_summary_curves_quotes_the_simulation():
+    text = (ROOT / "docs" / "decisions" / "0027-summary-curves.md").read_text(encoding="utf-8")
+    table = pd.read_csv(ROOT / "validation" / "results" / "summary_coverage.csv")
+    table = table[(table.kind == "confidence") & (table.spread > 0)]
+    rows = re.findall(r"(?m)^\| (\d+) \| (.*) \|$", text)
+    assert [int(k) for k, _ in rows] == [3, 5, 10, 27]
+    for k, cells in rows:
+        coverage = table[table.k == int(k)].groupby("method").coverage
+        found = [100 * getattr(coverage, how)()[name] for name in ("wald", "t") for how in ("min", "mean")]
+        assert list(map(float, cells.split(" | "))) == pytest.approx(found, abs=0.06)
+    by_method = table.groupby("method").coverage
+    page = " ".join((ROOT / "docs" / "methods" / "summary-curve.md").read_text(encoding="utf-8").split())
+    assert "normal 95% intervals covered from 80 to 95% and those by t from 88 to 100%" in page
+    ends = [100 * getattr(by_method, how)()[name] for name in ("wald", "t") for how in ("min", "max")]
+    assert [round(end) for end in ends] == [80, 95, 88, 100]
+
+
+def test_summary_curves_are_simulated_from_their_own_numbers():
+    module = load("summary_coverage")
+    setting = module.Setting(4, 0.08, 0.5, "falling", 40, np.random.SeedSequence(3))
+    first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    assert first.groupby("kind").size().to_dict() == {"confidence": 10, "prediction": 15}
+    last = first[(first.time == 5) & (first.kind == "confidence")].set_index("method").coverage
+    assert last["wald"] <= last["t"]
+
+
+LOGLOG = pd.read_csv(ROOT / "validation" / "results" / "loglog_coverage.csv")
+
+
+def test_the_page_of_the_loglog_curve_quotes_the_simulation():
+    text = (ROOT / "docs" / "methods" / "loglog-curve.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (\d+) \| (0\.\d+) \| (.*) \|$", text)
+    assert len(rows) == 9
+    for k, tau, cells in rows:
+        part = LOGLOG[(LOGLOG.k == int(k)) & (LOGLOG.tau == float(tau)) & (LOGLOG.interval == "t")]
+        mean = part.groupby("evaluated_at")[["coverage", "prediction", "bias"]].mean()
+        quoted = np.array(cells.split(" | "), dtype=float).reshape(3, 3)
+        for row, way in zip(quoted, ("study", "mean", "observed"), strict=True):
+            assert row == pytest.approx(mean.loc[way] * [100, 100, 1], abs=0.051)
+            assert row[2] == pytest.approx(mean.bias[way], abs=0.00051)
+    normal = LOGLOG[(LOGLOG.interval == "normal") & (LOGLOG.evaluated_at == "study")].coverage
+    quoted = re.search(
+        r"Normal intervals cover ([\d.]+)% on average, and ([\d.]+)% in the worst", text
+    ).groups()
+    assert [float(x) for x in quoted] == pytest.approx([100 * normal.mean(), 100 * normal.min()], abs=0.051)
+
+
+def test_the_loglog_curve_covers_at_the_fit_and_not_at_the_estimates():
+    table = LOGLOG[LOGLOG.interval == "t"].groupby("evaluated_at")
+    mean, least = table[["coverage", "prediction", "bias"]].mean(), table.coverage.min()
+    # 54 cells of 200 reviews: a cell has a standard error of 0.015, their mean one of about 0.003
+    assert mean.coverage["study"] > 0.95 - 3 * 0.003
+    assert mean.prediction["study"] > 0.94
+    assert least["study"] > 0.95 - 3 * 0.015
+    assert least["observed"] < 0.7
+    assert abs(mean.bias["study"]) < 0.2 * mean.bias["observed"]
+    assert (LOGLOG.not_converged == 0).all()
+
+
+def test_a_setting_of_the_loglog_curve_is_simulated_from_its_own_numbers():
+    module = load("loglog_coverage")
+    setting = module.Setting(10, 0.25, "at risk", 12, np.random.SeedSequence(3))
+    first, again = pd.DataFrame(module.simulate(setting)), pd.DataFrame(module.simulate(setting))
+    pd.testing.assert_frame_equal(first, again)
+    assert len(first) == 18
+    keys = ["k", "tau", "numbers", "evaluated_at", "interval", "time"]
+    both = first.merge(LOGLOG, on=keys, suffixes=("", "_committed"))
+    assert len(both) == 18
+    # twelve reviews: the error of the curve, with a standard deviation of 0.15, has a mean within 0.18
+    assert np.abs(both.bias - both.bias_committed).max() < 0.18
+    # half of many patients of a middle study are alive at 48 months, whoever is lost
+    far = module.Setting(3, 0.0, "at risk", 1, np.random.SeedSequence(3))
+    many = [module.reports(far, np.random.default_rng(seed)).survival[:, 3] for seed in range(150)]
+    assert np.nanmean(many) == pytest.approx(0.5, abs=0.02)

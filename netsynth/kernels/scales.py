@@ -26,9 +26,18 @@ ProportionMeasure = Literal[
 ]
 RateMeasure = Literal["log_rate", "sqrt_rate", "double_sqrt_rate", "raw_rate"]
 SurvivalMeasure = Literal["logit_survival", "log_survival", "cloglog_survival", "arcsine_survival"]
+MedianMeasure = Literal[
+    "median", "mean", "median_difference", "mean_difference", "log_median_ratio", "log_median_time"
+]
 EffectMeasure = Literal[
     "generic",
     "log_hr",
+    "median",
+    "mean",
+    "median_difference",
+    "mean_difference",
+    "log_median_ratio",
+    "log_median_time",
     "logit_proportion",
     "log_proportion",
     "arcsine_proportion",
@@ -203,6 +212,14 @@ MEASURES: Final[Mapping[EffectMeasure, Measure]] = MappingProxyType(
     {
         "generic": Measure("Effect", "identity", "difference", 0.0, _same, _same, _one),
         "log_hr": Measure("Hazard ratio", "log", "ratio", 1.0, _log, _exp, _reciprocal),
+        "median": Measure("Median", "identity", "difference", np.nan, _same, _same, _one),
+        "mean": Measure("Mean", "identity", "difference", np.nan, _same, _same, _one),
+        "median_difference": Measure(
+            "Difference of medians", "identity", "difference", 0.0, _same, _same, _one
+        ),
+        "mean_difference": Measure("Mean difference", "identity", "difference", 0.0, _same, _same, _one),
+        "log_median_ratio": Measure("Ratio of medians", "log", "ratio", 1.0, _log, _exp, _reciprocal),
+        "log_median_time": Measure("Median", "log", "rate", np.nan, _log, _exp, _reciprocal),
         "logit_proportion": _probability("Proportion", *_LOGIT),
         "log_proportion": _probability("Proportion", *_LOG),
         "arcsine_proportion": _probability("Proportion", *_ARCSINE),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from netsynth.kernels.scales import (
     MEASURES,
     EffectMeasure,
+    MedianMeasure,
     ProportionMeasure,
     RateMeasure,
     SurvivalMeasure,
@@ -28,14 +29,16 @@ Z = 1.959963984540054
 
 def test_every_name_is_reachable_and_belongs_to_one_family():
     assert set(MEASURES) == set(get_args(EffectMeasure))
-    families = [set(get_args(family)) for family in (ProportionMeasure, RateMeasure, SurvivalMeasure)]
+    kinds = (ProportionMeasure, RateMeasure, SurvivalMeasure, MedianMeasure)
+    families = [set(get_args(family)) for family in kinds]
     assert set.union(*families, {"generic", "log_hr"}) == set(MEASURES)
 
 
 def test_only_differences_and_ratios_have_a_value_of_no_effect():
     null = {name: measure.null for name, measure in MEASURES.items() if not np.isnan(measure.null)}
-    assert null == {"generic": 0.0, "log_hr": 1.0}
-    assert [name for name, measure in MEASURES.items() if measure.is_ratio] == ["log_hr"]
+    differences = dict.fromkeys(("generic", "median_difference", "mean_difference"), 0.0)
+    assert null == {**differences, "log_hr": 1.0, "log_median_ratio": 1.0}
+    assert [name for name, measure in MEASURES.items() if measure.is_ratio] == ["log_hr", "log_median_ratio"]
 
 
 @pytest.mark.parametrize("name", MEASURES)
