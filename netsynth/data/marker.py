@@ -63,6 +63,8 @@ class MarkerScale(Record):
             raise InvalidInputError(f"{where}: the number of groups must be whole; got {self.size:g}.")
         if self.sd is not None and not (math.isfinite(self.sd) and self.sd > 0):
             raise InvalidInputError(f"{where}: a standard deviation must be positive; got {self.sd!r}.")
+        object.__setattr__(self, "size", float(self.size))
+        object.__setattr__(self, "sd", None if self.sd is None else float(self.sd))
 
     @classmethod
     def per_units(cls, size: float = 1.0, *, unit: str = "", sd: float | None = None) -> Self:

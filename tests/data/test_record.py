@@ -19,6 +19,7 @@ from netsynth.data.characteristic import ReportedCharacteristic
 from netsynth.data.endpoint import Endpoint
 from netsynth.data.factor import ReportedFactor
 from netsynth.data.harmonise import FACTOR_MAP, FactorMap, FactorRule, HarmonisedResult
+from netsynth.data.marker import CutPoint, MarkerScale
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.quality import Checklist, QualityAssessment
@@ -51,6 +52,26 @@ STRATEGIES = {
     FactorRule: st.sampled_from(FACTOR_MAP.rules),
     FactorMap: st.just(FACTOR_MAP),
     HarmonisedResult: records.factors().map(FACTOR_MAP.harmonised),
+    MarkerScale: st.sampled_from(
+        [
+            MarkerScale.per_units(10, unit="<b>ng/mL</b>", sd=3.5),
+            MarkerScale.per_sd(0.4),
+            MarkerScale.per_fold(),
+            MarkerScale.per_log_sd(),
+            MarkerScale.extreme_groups(3),
+            MarkerScale.split(70.5, unit="years"),
+        ]
+    ),
+    CutPoint: st.builds(
+        CutPoint,
+        records.words(),
+        records.words(),
+        records.words(),
+        st.sampled_from(["<", "<=", ">", ">="]),
+        st.floats(0, 1000),
+        records.notes(),
+        st.booleans(),
+    ),
     Review: records.reviews(),
 }
 CLASSES = pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
