@@ -31,10 +31,12 @@ def starts(report: StudyReport, maturity: float) -> Starts:
     `maturity`. No number exceeds the one before or falls below a printed one that follows.
     """
     m, s, t = report.time.size, report.survival, report.time
-    told = _effective(report)
     known = np.where(
         np.isfinite(report.n_at_start), report.n_at_start, np.append(report.n_total, report.n_at_risk[:-1])
     )
+    if np.isfinite(known).all() and (s[:-1] > 0).all():
+        return Starts(known, SOURCES[0])
+    told = _effective(report)
     later = np.maximum.accumulate(np.where(np.isnan(known), 0.0, known)[::-1])[::-1]  # the next printed one
     n, source = np.full(m, math.nan), 0
     base, at, since = math.nan, 1.0, 0.0  # the last printed number, with survival and time then

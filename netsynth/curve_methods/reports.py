@@ -51,6 +51,8 @@ class StudyReport(NamedTuple):
 
     def at(self, keep: npt.NDArray[np.bool_]) -> StudyReport:
         """The same report at some of its times; an interval that grows keeps the number at its start."""
+        if keep.all():
+            return self
         first = np.concatenate([[0], np.flatnonzero(keep)[:-1] + 1])
         return self._replace(
             time=self.time[keep],
