@@ -120,8 +120,8 @@ RELATIONS: Final = (
     Relation("PFS", "TTP", "incoherent", _SAME),
     *(Relation(code, "TTR", "incoherent", _SAME) for code in ("DFS", "RFS")),
 )
-#: Patients by whom an order that is not sure may be missed. Of studies of real patients with losses one in eighty
-#: misses it by up to two, and one in a thousand by more.
+#: Patients by whom an order that is not sure may be missed. In the simulation of validation/audit_detection.py, from
+#: which this number was chosen, one study in ninety misses it by up to two, and one in some ten thousand by more.
 CHANCE: Final = 2
 #: Survival and a cumulative incidence of one of its events, which together are at most 100%.
 COMPLEMENTS: Final = (
