@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help review test check static docs quick format floors bench clean
+.PHONY: help review test check static docs quick format search floors bench clean
 
 JOBS ?= 2
 PEERS ?= PyMARE==0.0.13 PyMetaAnalysis==0.9.0 threadpoolctl
@@ -47,6 +47,9 @@ changed-tests = git status --porcelain --untracked-files=all -- netsynth tests 2
 format: $(VENV)/installed-dev ## rewrite the code in the project's format
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --quiet --fix .
+
+search: $(VENV)/installed-test ## the tests of properties on examples drawn anew; ARGS=--hypothesis-seed=7 for the same again
+	@$(PY) -m pytest -q -n $(JOBS) --dist loadfile -m hypothesis --hypothesis-profile=search $(ARGS) tests
 
 floors: build/floors/installed ## all tests against the oldest versions that pyproject.toml allows
 	@build/floors/bin/python -m pytest -q -n $(JOBS) --dist loadfile \

@@ -8,6 +8,7 @@ far a pair is from them is counted in standard errors of sampling. If no pair gi
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -89,7 +90,7 @@ def _outside(limits: Limits, value: FloatArray) -> FloatArray:
 
 
 def pairs_of(n_first: int, n_second: int, n_pairs: int) -> Pairs:
-    """Different pairs, all of them at most, in an order that uses all data sets of a group about evenly.
+    """Different pairs, all of them at most, in an order that uses all data sets of a group evenly, within one.
 
     Examples
     --------
@@ -97,9 +98,8 @@ def pairs_of(n_first: int, n_second: int, n_pairs: int) -> Pairs:
     Pairs(first=array([0, 1, 2, 0, 1]), second=array([0, 1, 0, 1, 0]))
     """
     k = np.arange(min(n_pairs, n_first * n_second))
-    most = max(n_first, n_second)
-    one, other = k % most, (k % most + k // most) % min(n_first, n_second)
-    return Pairs(one, other) if n_first >= n_second else Pairs(other, one)
+    # both groups in turn: the pairs return after the least common multiple of the sizes, and are then moved on by one
+    return Pairs(k % n_first, (k + k // math.lcm(n_first, n_second)) % n_second)
 
 
 def compare_pairs(
