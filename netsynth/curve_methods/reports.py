@@ -209,7 +209,13 @@ def _from_columns(columns: Mapping[str, Any], endpoint: Endpoint) -> list[StudyR
             f"data must have the columns {_format.listing(_COLUMNS)}; {_format.listing(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing from {_format.listing(columns)}."
         )
-    names = [study_name(value, i) for i, value in enumerate(columns["study"])]
+    known: dict[str, str] = {}  # a name is looked at once
+    names = []
+    for i, value in enumerate(columns["study"]):
+        printed = str(value)
+        if printed not in known or value is None or value != value:
+            known[printed] = study_name(value, i)
+        names.append(known[printed])
     for word in dict.fromkeys(columns.get("endpoint", ())):
         _check_endpoint(find_endpoint(word), endpoint, "data")
     labels = [f"{name}, row {i + 1}" for i, name in enumerate(names)]
@@ -230,10 +236,9 @@ def _from_columns(columns: Mapping[str, Any], endpoint: Endpoint) -> list[StudyR
             raise InvalidInputError(
                 f"{labels[i]}: {name} must be finite and not negative; got {values[i]:g}."
             )
-    rows: dict[str, list[int]] = {}
-    for i, name in enumerate(names):
-        rows.setdefault(name, []).append(i)
-    return [_of_rows(name, np.array(places), time, survival, numbers) for name, places in rows.items()]
+    places: dict[str, int] = {}
+    place = np.array([places.setdefault(name, len(places)) for name in names], dtype=np.int64)
+    return _of_rows(tuple(places), place, time, survival, numbers)
 
 
 def study_name(value: object, i: int) -> str:
@@ -244,47 +249,70 @@ def study_name(value: object, i: int) -> str:
 
 
 def _of_rows(
-    name: str,
-    rows: npt.NDArray[np.int64],
+    names: tuple[str, ...],
+    place: npt.NDArray[np.int64],
     time: FloatArray,
     survival: FloatArray,
     numbers: Mapping[str, FloatArray],
-) -> StudyReport:
-    rows = rows[np.argsort(time[rows], kind="stable")]
-    t, s = time[rows], survival[rows]
-    n_total, at_risk, at_start, se = (numbers[key][rows] for key in _COUNTS)
-    again = np.flatnonzero(np.diff(t) <= 1e-9 * t[1:])
+) -> list[StudyReport]:
+    """Reports of all studies at once; `place` is the study of each row."""
+    order = np.lexsort((time, place))
+    place, t, s = place[order], time[order], survival[order]
+    n_total, at_risk, at_start, se = (numbers[key][order] for key in _COUNTS)
+    follows = place[1:] == place[:-1]  # the row before is of the same study
+    again = np.flatnonzero(follows & (np.diff(t) <= 1e-9 * t[1:]))
     if again.size:
-        raise InvalidInputError(f"{name}: two values at {t[again[0]]:g} months. Keep one.")
-    rises = np.flatnonzero(np.diff(s) > 0)
+        i = int(again[0])
+        raise InvalidInputError(f"{names[place[i]]}: two values at {t[i]:g} months. Keep one.")
+    rises = np.flatnonzero(follows & (np.diff(s) > 0))
     if rises.size:
         i = int(rises[0])
         raise InvalidInputError(
-            f"{name}: survival cannot rise; got {s[i + 1]:g} at {t[i + 1]:g} months after {s[i]:g} at {t[i]:g} months. "
-            "Check the transcription."
+            f"{names[place[i]]}: survival cannot rise; got {s[i + 1]:g} at {t[i + 1]:g} months after {s[i]:g} at "
+            f"{t[i]:g} months. Check the transcription."
         )
-    sizes = np.unique(n_total[np.isfinite(n_total)])
-    if sizes.size > 1:
+    first = np.append(0, np.flatnonzero(~follows) + 1)
+    n = np.fmax.reduceat(n_total, first)
+    several = np.flatnonzero(np.fmin.reduceat(n_total, first) < n)
+    if several.size:
+        i = int(several[0])
+        sizes = np.unique(n_total[(place == i) & np.isfinite(n_total)])
         raise InvalidInputError(
-            f"{name}: n_total must be one number; got {_format.listing(f'{n:g}' for n in sizes)}."
+            f"{names[i]}: n_total must be one number; got {_format.listing(f'{size:g}' for size in sizes)}."
         )
-    n = float(sizes[0]) if sizes.size else math.nan
-    if t[0] == 0:  # the row of time 0 of a table of numbers at risk
-        if s[0] != 1:
-            raise InvalidInputError(f"{name}: survival at time 0 must be 1; got {s[0]:g}.")
-        if math.isnan(n):
-            n = float(at_risk[0])
-        t, s, at_risk, at_start, se = t[1:], s[1:], at_risk[1:], at_start[1:], se[1:]
-        if not t.size:
-            raise InvalidInputError(f"{name}: there is no survival after time 0.")
-    known = at_risk[np.isfinite(at_risk)]
-    if known.size and math.isnan(n) and math.isnan(at_start[0]):
+    at_zero = t[first] == 0  # the row of time 0 of a table of numbers at risk
+    wrong = np.flatnonzero(at_zero & (s[first] != 1))
+    if wrong.size:
+        i = int(wrong[0])
+        raise InvalidInputError(f"{names[i]}: survival at time 0 must be 1; got {s[first[i]]:g}.")
+    n = np.where(at_zero & np.isnan(n), at_risk[first], n)
+    start, end = first + at_zero, np.append(first[1:], t.size)
+    empty = np.flatnonzero(start == end)
+    if empty.size:
+        raise InvalidInputError(f"{names[empty[0]]}: there is no survival after time 0.")
+    told = np.isfinite(at_risk)
+    told[first[at_zero]] = False
+    of_unknown = np.zeros(len(names), dtype=np.bool_)
+    of_unknown[place[told]] = True
+    of_unknown &= np.isnan(n) & np.isnan(at_start[start])
+    if of_unknown.any():
         raise InvalidInputError(
-            f"{name}: n_at_risk is the number at risk at the time of its row, and nothing says how many began. Give "
-            "n_total, or a row at time 0; if the numbers are those at the start of the intervals, as RISCA and "
-            "metaSurvival have them, call the column n_at_start."
+            f"{names[int(np.argmax(of_unknown))]}: n_at_risk is the number at risk at the time of its row, and nothing "
+            "says how many began. Give n_total, or a row at time 0; if the numbers are those at the start of the "
+            "intervals, as RISCA and metaSurvival have them, call the column n_at_start."
         )
-    for label, values in (("n_at_risk", known), ("n_at_start", at_start[np.isfinite(at_start)])):
-        if (np.diff(values) > 0).any() or (values > n).any():
-            raise InvalidInputError(f"{name}: {label} cannot rise, or pass n_total. Check the transcription.")
-    return StudyReport(name, t, s, n, at_risk, at_start, np.where(se > 0, se, np.nan))
+    for label, values in (("n_at_risk", at_risk), ("n_at_start", at_start)):
+        rows = np.flatnonzero(np.isfinite(values) & (t > 0))
+        value, of = values[rows], place[rows]
+        too_many = value > n[of]
+        too_many[1:] |= (of[1:] == of[:-1]) & (np.diff(value) > 0)
+        if too_many.any():
+            i = int(of[np.argmax(too_many)])
+            raise InvalidInputError(
+                f"{names[i]}: {label} cannot rise, or pass n_total. Check the transcription."
+            )
+    se = np.where(se > 0, se, np.nan)
+    return [
+        StudyReport(name, t[i:j], s[i:j], float(size), at_risk[i:j], at_start[i:j], se[i:j])
+        for name, i, j, size in zip(names, start.tolist(), end.tolist(), n, strict=True)
+    ]

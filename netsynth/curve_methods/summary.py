@@ -101,6 +101,9 @@ def _on_grid(
     """Reports at the common times, each of which a study must have up to its end; names of those with none."""
     kept, without = [], []
     for study in studies:
+        if np.array_equal(study.time, times[: study.time.size]):
+            kept.append(study)
+            continue
         near = np.abs(study.time[:, None] - times) <= SAME * times
         told = np.asarray(near.any(axis=0))
         if not told.any():
@@ -126,6 +129,10 @@ def _while_at_risk(
     for study, start in zip(studies, at_start, strict=True):
         alive = np.append(1.0, study.survival[:-1]) > 0
         usable = np.logical_and.accumulate(alive & (start.n > 0))
+        if usable.all():
+            kept.append(study)
+            found.append(start)
+            continue
         lost = ~usable & alive
         if lost.any():
             message = f"{study.name}: nobody is known to be at risk at the start of what it reports for "
