@@ -15,6 +15,17 @@ PAD: Final = 0.1
 GAP: Final = 0.35  # inches between boxes
 
 
+def paper(ax: Axes | None, width: float, height: float) -> tuple[Axes, float, float]:
+    """Axes in inches that hold a drawing of this size, and where it begins when it is set in their middle."""
+    if ax is None:
+        ax = _style.new_axes(width, height)
+    room = _style.make_room(ax, least=(width, height))
+    ax.set_xlim(0, room[0])
+    ax.set_ylim(room[1], 0)
+    ax.set_axis_off()
+    return ax, 0.5 * (room[0] - width), 0.5 * (room[1] - height)
+
+
 def box(ax: Axes, x: float, y: float, width: float, height: float) -> None:
     """A box with its upper left corner at x, y."""
     from matplotlib.patches import Rectangle

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from netsynth.plots import _style
-from netsynth.plots._key import Key, Sample
-from netsynth.plots._style import GAP, LEAST_ROW, ROW, Column, Look
+from netsynth.plots._grid import Steps, mark_grid
+from netsynth.plots._key import Sample
+from netsynth.plots._style import Look
 from netsynth.results.audit import SEVERITIES, Audit, AuditStatus, Severity
 
 if TYPE_CHECKING:
@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_plot"]
 
-STEP: Final = 0.3  # inches from one check to the next
-LEAST_STEP: Final = 0.27  # below which counts touch
-MOST_STEP: Final = 0.42
-SLANT: Final = 45  # degrees of the headings
-CELL: Final = 0.16  # inches across a finding
-TOP: Final = 0.6  # rows above the middle of the first study
-HEAD: Final = 0.08  # inches from there to the headings
-APART: Final = 0.35  # rows between studies and counts
-
+STEPS: Final = Steps(0.3, 0.27, 0.42)  # nearer than the least counts touch
 SIGNS: Final[Mapping[Severity, tuple[str, str, str]]] = {
     "impossible": ("×", _style.VERMILION, "white"),
     "incoherent": ("≠", _style.ORANGE, _style.INK),
@@ -78,58 +70,11 @@ def audit_plot(audit: Audit, *, ax: Axes | None = None) -> Axes:
         "Checks made": [str(count.n_checked) for count in audit.counts],
         "Not checkable": [str(count.n_not_checkable) for count in audit.counts],
     }
-    k, m = len(found), max(len(checks), 1)
-    left = Column("Study", (*labels, *counts))
     with _style.style():
-        slant = math.radians(SLANT)
-        lengths = [_style.text_width([check]) + 0.05 for check in checks] or [0.0]
-        head = HEAD + max(lengths) * math.sin(slant) + 0.07
-        width_left = left.width + GAP
-        reach = [length * math.cos(slant) + 0.07 for length in lengths]
-        if ax is None:
-            total = width_left + max([m * STEP, *((i + 0.5) * STEP + end for i, end in enumerate(reach))])
-        else:
-            total = _style.area(ax)[0]
-        key = Key((("Finding", tuple(_samples(audit))),), total)
-        foot = 0.1 + key.height
-        y = [float(i) for i in range(k)] + [k + APART + i for i in range(len(counts))]
-        n_rows = y[-1] + 1.0 + TOP
-        if ax is None:
-            total, step = max(total, key.widest), STEP
-            ax = _style.new_axes(total, head + n_rows * ROW + foot)
-        else:
-            free = total - width_left
-            step = min((free - end) / (i + 0.5) for i, end in enumerate(reach))
-            step = max(min(step, free / m, MOST_STEP), LEAST_STEP)
-        _, height = _style.make_room(
-            ax,
-            left=width_left,
-            right=max(
-                total - width_left - m * step,
-                *(end - (m - 0.5 - i) * step for i, end in enumerate(reach)),
-                0.0,
-            ),
-            head=head,
-            foot=foot,
-            least=(LEAST_STEP * m, LEAST_ROW * n_rows),
+        ax, size = mark_grid(
+            ax, labels=labels, headings=checks, counts=counts, steps=STEPS, key=("Finding", _samples(audit))
         )
-        ax.set_xlim(-0.5, m - 0.5)
-        ax.set_ylim(n_rows - TOP, -TOP)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        _style.frame(ax, x_axis=False)
-        for i in range(1, k, 2):
-            _style.stripe(ax, width_left, 0.0, i)
-        _cells(ax, [audit.status[i] for i in found], 72 * min(CELL, 0.9 * height / n_rows, 0.8 * step))
-        _headings(ax, checks)
-        heading = -TOP - 0.09 * n_rows / height
-        _style.write_columns(ax, [left], -width_left, y, heading, place=_style.beside(ax))
-        for row, texts in zip(y[k:], counts.values(), strict=True):
-            for i, text in enumerate(texts):
-                _style.write(ax, i, row, text, place=ax.transData, align="center")
-        for at in (-TOP, k - 0.5 + APART / 2):
-            _style.rule(ax, width_left, 0.0, at)
-        key.draw(ax, -width_left, -0.1)
+        _cells(ax, [audit.status[i] for i in found], size)
     return ax
 
 
@@ -147,14 +92,6 @@ def _disc(severity: Severity, size: float) -> tuple[Look, Look]:
     sign, color, ink = SIGNS[severity]
     disc: Look = {"ls": "", "marker": "o", "ms": size, "color": color, "mec": "none", "zorder": 3}
     return disc, {**_style.sign(sign, ink), "zorder": 4}
-
-
-def _headings(ax: Axes, checks: list[str]) -> None:
-    from matplotlib.transforms import blended_transform_factory
-
-    place = blended_transform_factory(ax.transData, _style.inches(ax, (0.0, 1.0)))
-    for i, check in enumerate(checks):
-        _style.write(ax, i, HEAD, check, place=place, rotation=SLANT, rotation_mode="anchor")
 
 
 def _samples(audit: Audit) -> list[Sample]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netsynth import _format
 from netsynth.data.selection import Selection
 from netsynth.plots import _style
-from netsynth.plots._boxes import GAP, LINE, PAD, arrow, box, lines
+from netsynth.plots._boxes import GAP, LINE, PAD, arrow, box, lines, paper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,14 +57,8 @@ def flow_plot(selection: Selection, *, ax: Axes | None = None) -> Axes:
         heights = [n * LINE + 2 * PAD for n in (2, 1 + len(counts), 2)]
         height = max(heights[0] + GAP + heights[2], heights[1] + 2 * PAD)
         width = left_width + GAP + right_width
-        if ax is None:
-            ax = _style.new_axes(width, height)
-        room = _style.make_room(ax, least=(width, height))
-        ax.set_xlim(0, room[0])
-        ax.set_ylim(room[1], 0)
-        ax.set_axis_off()
+        ax, x, y = paper(ax, width, height)
         inches = ax.transData
-        x, y = 0.5 * (room[0] - width), 0.5 * (room[1] - height)
         middle = y + 0.5 * (heights[0] + height - heights[2])
         right, top = x + left_width + GAP, middle - heights[1] / 2
         box(ax, x, y, left_width, heights[0])

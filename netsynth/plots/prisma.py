@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from netsynth import _format
 from netsynth.data.prisma import PrismaFlow
 from netsynth.plots import _style
-from netsynth.plots._boxes import GAP, arrow, stream, text_height, text_width
+from netsynth.plots._boxes import GAP, arrow, paper, stream, text_height, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,14 +60,8 @@ def prisma_plot(flow: PrismaFlow, *, ax: Axes | None = None) -> Axes:
         ]
         total = sum(wide + beside for wide, beside in widths) + GAP * (2 * len(streams) - 1)
         height = sum(tall) + GAP * (n_steps - 1)
-        if ax is None:
-            ax = _style.new_axes(total, height)
-        room = _style.make_room(ax, least=(total, height))
-        ax.set_xlim(0, room[0])
-        ax.set_ylim(room[1], 0)
-        ax.set_axis_off()
-        tops = [0.5 * (room[1] - height) + sum(tall[:i]) + GAP * i for i in range(n_steps)]
-        x = 0.5 * (room[0] - total)
+        ax, x, y = paper(ax, total, height)
+        tops = [y + sum(tall[:i]) + GAP * i for i in range(n_steps)]
         ends: list[float] = []
         for (boxes, out), (wide, beside) in zip(streams, widths, strict=True):
             stream(ax, boxes, out, (x, x + wide + GAP), (wide, beside), tops)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from netsynth.errors import InvalidInputError
 from netsynth.plots import _style
-from netsynth.plots._key import Key, Sample
-from netsynth.plots._style import GAP, LEAST_ROW, MINUS, ROW, Column, Look
+from netsynth.plots._grid import Steps, mark_grid
+from netsynth.plots._key import Sample
+from netsynth.plots._style import MINUS, Column, Look
 from netsynth.results.quality import RatingGrid, rating_counts
 
 if TYPE_CHECKING:
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["traffic_light_plot"]
 
-STEP: Final = 0.26  # inches from one item to the next
-LEAST_STEP: Final = 0.24  # below which the shares touch
-MOST_STEP: Final = 0.4
-SLANT: Final = 45  # degrees of the headings
-CELL: Final = 0.16  # inches across a cell
-TOP: Final = 0.6  # rows above the middle of the first study
-HEAD: Final = 0.08  # inches from there to the headings
-APART: Final = 0.35  # rows between studies and shares
+STEPS: Final = Steps(0.26, 0.24, 0.4)  # nearer than the least shares touch
 NOT_APPLICABLE: Final = "not applicable"
 
 BEST: Final = _style.BLUE
@@ -79,64 +72,18 @@ def traffic_light_plot(grid: RatingGrid, *, ax: Axes | None = None) -> Axes:
     """
     if not grid.labels or not grid.items:
         raise InvalidInputError(f"{grid.title}: there is no study to draw.")
-    k, m = len(grid.labels), len(grid.items)
-    lights, items = _lights(grid.ratings), [_style.one_line(item) for item in grid.items]
-    shares = _shares(grid)
-    left = Column("Study", (*map(_style.one_line, grid.labels), *shares))
-    totals = [Column("Total", grid.totals, "right")] if any(grid.totals) else []
+    lights = _lights(grid.ratings)
     with _style.style():
-        slant = math.radians(SLANT)
-        lengths = [_style.text_width([item]) + 0.05 for item in items]
-        head = HEAD + max(lengths) * math.sin(slant) + 0.07
-        width_left = left.width + GAP
-        width_right = sum(GAP + column.width for column in totals)
-        # where each slanting heading ends, apart from the steps before it
-        reach = [length * math.cos(slant) + 0.07 for length in lengths]
-        if ax is None:
-            ends = [m * STEP + width_right, *((i + 0.5) * STEP + end for i, end in enumerate(reach))]
-            total = width_left + max(ends)
-        else:
-            total = _style.area(ax)[0]
-        key = Key(((_style.one_line(grid.title), tuple(_samples(lights, grid))),), total)
-        foot = 0.1 + key.height
-        y = [float(i) for i in range(k)] + [k + APART + i for i in range(len(shares))]
-        n_rows = y[-1] + 1.0 + TOP
-        if ax is None:
-            total, step = max(total, key.widest), STEP
-            ax = _style.new_axes(total, head + n_rows * ROW + foot)
-        else:
-            free = total - width_left
-            step = min((free - end) / (i + 0.5) for i, end in enumerate(reach))
-            step = max(min(step, (free - width_right) / m, MOST_STEP), LEAST_STEP)
-        _, height = _style.make_room(
+        ax, size = mark_grid(
             ax,
-            left=width_left,
-            right=max(
-                total - width_left - m * step, *(end - (m - 0.5 - i) * step for i, end in enumerate(reach))
-            ),
-            head=head,
-            foot=foot,
-            least=(LEAST_STEP * m, LEAST_ROW * n_rows),
+            labels=[_style.one_line(label) for label in grid.labels],
+            headings=[_style.one_line(item) for item in grid.items],
+            counts=_shares(grid),
+            steps=STEPS,
+            key=(_style.one_line(grid.title), _samples(lights, grid)),
+            totals=[Column("Total", grid.totals, "right")] if any(grid.totals) else [],
         )
-        ax.set_xlim(-0.5, m - 0.5)
-        ax.set_ylim(n_rows - TOP, -TOP)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        _style.frame(ax, x_axis=False)
-        for i in range(1, k, 2):
-            _style.stripe(ax, width_left, width_right, i)
-        size = 72 * min(CELL, 0.9 * height / n_rows, 0.8 * step)
         _cells(ax, grid, lights, size)
-        _items(ax, items)
-        heading = -TOP - 0.09 * n_rows / height
-        _style.write_columns(ax, [left], -width_left, y, heading, place=_style.beside(ax))
-        _style.write_columns(ax, totals, GAP, y, heading, place=_style.beside(ax, right=True))
-        for row, counts in zip(y[k:], shares.values(), strict=True):
-            for i, text in enumerate(counts):
-                _style.write(ax, i, row, text, place=ax.transData, align="center")
-        for at in (-TOP, k - 0.5 + APART / 2):
-            _style.rule(ax, width_left, width_right, at)
-        key.draw(ax, -width_left, -0.1)
     return ax
 
 
@@ -182,14 +129,6 @@ def _looks(light: _Light, size: float) -> tuple[Look, Look]:
     """A disc with its sign."""
     disc: Look = {"ls": "", "marker": "o", "ms": size, "color": light.color, "mec": "none", "zorder": 3}
     return disc, {**_style.sign(light.sign, light.ink), "zorder": 4}
-
-
-def _items(ax: Axes, items: list[str]) -> None:
-    from matplotlib.transforms import blended_transform_factory
-
-    place = blended_transform_factory(ax.transData, _style.inches(ax, (0.0, 1.0)))
-    for i, item in enumerate(items):
-        _style.write(ax, i, HEAD, item, place=place, rotation=SLANT, rotation_mode="anchor")
 
 
 def _samples(lights: Mapping[str, _Light], grid: RatingGrid) -> list[Sample]:

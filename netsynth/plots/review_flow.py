@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from netsynth import _format
 from netsynth.plots import _style
-from netsynth.plots._boxes import GAP, stream, text_height, text_width
+from netsynth.plots._boxes import GAP, paper, stream, text_height, text_width
 from netsynth.results.review_flow import ReviewFlow
 
 if TYPE_CHECKING:
@@ -72,13 +72,7 @@ def review_flow_plot(flow: ReviewFlow, *, ax: Axes | None = None) -> Axes:
         widths = text_width(main), text_width([texts for texts in side if texts] or [[""]])
         tall = [max(map(text_height, pair)) for pair in zip(main, side, strict=True)]
         total, height = sum(widths) + GAP, sum(tall) + GAP * (len(tall) - 1)
-        if ax is None:
-            ax = _style.new_axes(total, height)
-        room = _style.make_room(ax, least=(total, height))
-        ax.set_xlim(0, room[0])
-        ax.set_ylim(room[1], 0)
-        ax.set_axis_off()
-        x, y = 0.5 * (room[0] - total), 0.5 * (room[1] - height)
+        ax, x, y = paper(ax, total, height)
         tops = [y + sum(tall[:i]) + GAP * i for i in range(len(tall))]
         stream(ax, main, side, (x, x + widths[0] + GAP), widths, tops)
     return ax
