@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple, get_args
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsynth import _format, _validate
-from netsynth._typing import FloatArray
+from netsynth._typing import BoolArray, FloatArray
 from netsynth.curve_methods.asked import some
 from netsynth.curve_methods.at_risk import starts
 from netsynth.curve_methods.reports import StudyReport, read_reports
@@ -28,7 +28,7 @@ from netsynth.kernels import curve_band
 from netsynth.kernels.covariance_structures import CovarianceStructure
 from netsynth.kernels.curve_band import Between
 from netsynth.kernels.multivariate_fit import BetweenMethod
-from netsynth.kernels.scales import EffectMeasure
+from netsynth.kernels.scales import CurveMeasure
 from netsynth.kernels.survival_variance import MATURITY
 from netsynth.multivariate import pool_multivariate
 from netsynth.over_time import Data
@@ -41,23 +41,47 @@ __all__ = ["compare_curves", "pool_differences"]
 _KINDS: Final[tuple[DifferenceKind, ...]] = get_args(DifferenceKind)
 #: Kinds that are asked of times; the others are asked of horizons.
 _OF_TIMES: Final = ("survival difference", "cumulative hazard ratio")
-_MEASURES: Final[dict[DifferenceKind, EffectMeasure]] = {"cumulative hazard ratio": "log_hr"}
+_MEASURES: Final[dict[DifferenceKind, CurveMeasure]] = {
+    "survival difference": "survival_difference",
+    "restricted mean difference": "rmst_difference",
+    "cumulative hazard ratio": "log_cumulative_hazard_ratio",
+    "restricted mean ratio": "log_rmst_ratio",
+}
+#: Least singular value of the answers of a study, each of length one, below which one follows from the others: the
+#: root of the least eigenvalue that `pool_multivariate` takes.
+_SAME: Final = 1e-4
+#: Names of the arguments with the arms.
+_ARMS: Final = ("first", "second")
 
 
 class _Curve(NamedTuple):
-    """A curve at knots, shape (m,), with the covariance of its logarithm there, shape (m, m)."""
+    """A curve at knots, shape (m,), and what is linear between them."""
 
     knots: FloatArray
     survival: FloatArray
-    covariance: FloatArray
     between: Between
 
 
 class _Answers(NamedTuple):
-    """What one curve says, in the order of the kinds, shape (q,), with its joint covariance, shape (q, q)."""
+    """What one curve says, in the order of the kinds, shape (q,), with slopes in the cumulative hazards, (q, m)."""
 
     value: FloatArray
-    covariance: FloatArray
+    slope: FloatArray
+
+
+class _Arm(NamedTuple):
+    """What one arm of a study says at q times, nan where nothing.
+
+    `value` (q,) with `error` (q, m), its slopes in m independent errors of variance one; `plain`, the same of survival
+    or of the restricted mean itself; `is_printed` (q,), whether its report has the time, and the source of its numbers
+    at risk.
+    """
+
+    value: FloatArray
+    error: FloatArray
+    plain: FloatArray
+    is_printed: BoolArray
+    source: str
 
 
 def compare_curves(
@@ -139,9 +163,7 @@ def compare_curves(
         np.array([last]) if horizons_months is None else _times(horizons_months, "horizons_months", last)
     )
     found = [
-        _answers(
-            _Curve(c.time_months, c.survival_at_times, c.log_covariance, c.interpolation), times, horizons
-        )
+        _answers(_Curve(c.time_months, c.survival_at_times, c.interpolation), times, horizons)
         for c in (first, second)
     ]
     cautions = []
@@ -151,7 +173,13 @@ def compare_curves(
             "pool_differences compares arms within studies"
         )
         cautions.append(caution(OverlapWarning, message, where=f"{first.endpoint} over time"))
-    estimate, covariance = found[0].value - found[1].value, found[0].covariance + found[1].covariance
+    estimate = found[0].value - found[1].value
+    with np.errstate(invalid="ignore"):  # nan after the last time
+        of_first, of_second = (
+            each.slope @ curve.log_covariance @ each.slope.T
+            for each, curve in zip(found, (first, second), strict=True)
+        )
+    covariance = of_first + of_second
     time = np.concatenate([times if kind in _OF_TIMES else horizons for kind in _KINDS])
     kinds = tuple(kind for kind in _KINDS for _ in (times if kind in _OF_TIMES else horizons))
     for array in (estimate, covariance, time):
@@ -183,6 +211,7 @@ def pool_differences(
     structure: CovarianceStructure = "unstructured",
     method: BetweenMethod = "REML",
     ci_method: Literal["wald", "t", "HK", "mHK"] = "mHK",
+    names: tuple[str, str] = ("first", "second"),
 ) -> MultivariateEffect:
     r"""Pool the differences of two arms over time, taken within each study.
 
@@ -194,16 +223,19 @@ def pool_differences(
     endpoint : str or Endpoint
         Which endpoint.
     kind : {"survival difference", "restricted mean difference", "cumulative hazard ratio", "restricted mean ratio"}
-        What is compared: probabilities, months, or, on the log scale, a ratio.
+        What is compared: survival, in text as percent points; months; or a ratio, pooled as a logarithm.
     times_months : array_like of float, shape (p,)
         Times, or horizons of the restricted means. A study takes part in those up to its last reported time; survival
-        and cumulative hazard only at times that both of its arms report.
+        and cumulative hazard only at times that both of its arms report. Horizons whose restricted means follow from
+        each other in a study are not counted twice there, and one that follows in every study is left out.
     sets, roles : pair of sequences
         Of the first and of the second arm, as in `Review.select_survival`.
     overlap, maturity
         As in `pool_survival`.
     structure, method, ci_method
         As in `pool_multivariate`.
+    names : pair of str
+        What the arms are called in text and figures.
 
     Returns
     -------
@@ -214,14 +246,14 @@ def pool_differences(
     Raises
     ------
     InvalidInputError
-        If no study has both arms, or `pool_multivariate` cannot take what is left.
+        If an arm cannot be read, no study has both arms, or `pool_multivariate` cannot take what is left.
 
     Warns
     -----
     ImputedVarianceWarning
         If numbers at risk are imputed.
     UnusableDataWarning
-        If a study has one arm only, or no time in common.
+        If a study has one arm only, or no time in common, or what it says at a time follows from other times.
 
     Notes
     -----
@@ -229,7 +261,8 @@ def pool_differences(
     :math:`\mathrm{Cov}(\ln \hat S_j, \ln \hat S_l) = G_{\min(j, l)}`. Arms are independent within a study. Restricted
     means are areas under straight lines between the reported percentages, and the delta method gives the covariance of
     each study's differences. Where nobody or everybody in an interval died, its variance, and in ratios of cumulative
-    hazards its survival, is that with half a patient moved.
+    hazards its survival, is that with half a patient moved. Where all of an arm have died survival stays 0, with the
+    same error; the hazard after that is unknown.
 
     Examples
     --------
@@ -239,61 +272,90 @@ def pool_differences(
     >>> trials = load_gliomas()
     >>> pooled = pool_differences(trials, trials, "OS", times_months=[12, 24], ci_method="wald")
     >>> pooled.coefficient.round(3).tolist()
-    [0.099, 0.055]
+    [0.099, 0.056]
     """
     _validate.choice(kind, "kind", _KINDS)
     times = _validate.increasing_1d(times_months, "times_months")
-    reports = [
-        read_reports(data, endpoint, sets=s, roles=r, overlap=overlap)
-        for data, s, r in zip((first, second), sets, roles, strict=True)
-    ]
+    one, other = (_validate.text(name, "names") for name in names)
+    reports = []
+    for argument, data, s, r in zip(_ARMS, (first, second), sets, roles, strict=True):
+        try:
+            reports.append(read_reports(data, endpoint, sets=s, roles=r, overlap=overlap))
+        except InvalidInputError as reason:
+            raise InvalidInputError(f"{argument}: {reason}") from None
     arms = [{study.name: study for study in each.studies} for each in reports]
     where = f"{reports[0].endpoint}, {kind} over time"
-    names = [name for name in arms[0] if name in arms[1]]
-    single = [name for each, other in (arms, arms[::-1]) for name in each if name not in other]
-    if not names:
+    both = [name for name in arms[0] if name in arms[1]]
+    if not both:
         raise InvalidInputError(
             f"{where}: no study has both arms; {some(list(arms[0]))} in the first, {some(list(arms[1]))} in the "
             "second. Names of studies must be the same in both."
         )
-    cautions = [caution(kind_, text, where=where) for each in reports for kind_, text in each.doubts]
-    if single:
-        cautions.append(caution(UnusableDataWarning, f"one arm only, left out: {some(single)}", where=where))
+    cautions = [
+        caution(kind_, f"{argument}: {text}", where=where)
+        for argument, each in zip(_ARMS, reports, strict=True)
+        for kind_, text in each.doubts
+    ]
+    for argument, mine, others in zip(_ARMS, arms, arms[::-1], strict=True):
+        if single := [name for name in mine if name not in others]:
+            message = f"one arm only, the {argument}, left out: {some(single)}"
+            cautions.append(caution(UnusableDataWarning, message, where=where))
     rows, covariances, kept, imputed = [], [], [], []
-    for name in names:
-        pair = [_within(arm[name], maturity, kind) for arm in arms]
-        answers = [
-            _one_kind(curve, times, kind, arm[name]) for (curve, _), arm in zip(pair, arms, strict=True)
-        ]
-        difference = answers[0].value - answers[1].value
-        if not np.isfinite(difference).any():
+    followed: dict[tuple[float, ...], list[str]] = {}  # studies by the times at which they say nothing more
+    reached = np.zeros(times.size, dtype=np.bool_)
+    for name in both:
+        pair = [_arm(arm[name], times, kind, maturity) for arm in arms]
+        difference = pair[0].value - pair[1].value
+        known = np.isfinite(difference)
+        if not known.any():
             continue
+        own = _independent(pair, known)
+        if (known & ~own).any():
+            followed.setdefault(tuple(times[known & ~own].tolist()), []).append(name)
+        reached |= known
         kept.append(name)
-        rows.append(difference)
-        covariances.append(answers[0].covariance + answers[1].covariance)
-        if any(source == "imputed" for _, source in pair):
+        rows.append(np.where(own, difference, np.nan))
+        error = np.where(own[:, None], np.concatenate([arm.error for arm in pair], axis=1), 0.0)
+        covariances.append(error @ error.T)
+        if any(arm.source == "imputed" for arm in pair):
             imputed.append(name)
-    if silent := [name for name in names if name not in kept]:
+    if silent := [name for name in both if name not in kept]:
         message = f"no time at which both arms can be compared, left out: {some(silent)}"
         cautions.append(caution(UnusableDataWarning, message, where=where))
     if not kept:
-        raise InvalidInputError(
-            f"{where}: no study can be compared at {_format.listing(f'{t:g}' for t in times)} months."
-        )
+        raise InvalidInputError(f"{where}: no study can be compared at {_months(times)}.")
     if imputed:
         message = f"numbers at risk are imputed: {some(imputed)}. maturity=1 shows how much rests on it."
         cautions.append(caution(ImputedVarianceWarning, message, where=where))
+    estimate, covariance = np.array(rows), np.array(covariances)
+    asked = np.isfinite(estimate).any(axis=0) | ~reached  # a time that no study reaches is refused below
+    again = [(np.intersect1d(found, times[asked]), studies) for found, studies in followed.items()]
+    if said := [f"{_months(found)} in {some(studies)}" for found, studies in again if found.size]:
+        message = f"what follows from other times of a study is not counted twice: {'; '.join(said)}"
+        cautions.append(caution(UnusableDataWarning, message, where=where))
+    if not asked.all():
+        message = f"left out, as in every study it follows from the other times: {_months(times[~asked])}. "
+        message += f"Ask for {'it' if (~asked).sum() == 1 else 'each'} alone."
+        cautions.append(caution(UnusableDataWarning, message, where=where))
     pooled = pool_multivariate(
-        np.array(rows),
-        covariance=np.array(covariances),
-        outcomes=[f"{t:g} months" for t in times],
+        estimate[:, asked],
+        covariance=covariance[:, asked][:, :, asked],
+        outcomes=[f"{t:g} months" for t in times[asked]],
         structure=structure,
         method=method,
         ci_method=ci_method,
-        measure=_MEASURES.get(kind, "generic"),
+        measure=_MEASURES[kind],
         study=kept,
     )
-    return replace(pooled, warnings=(*cautions, *pooled.warnings))
+    return replace(
+        pooled,
+        warnings=(*cautions, *pooled.warnings),
+        subject=f"{reports[0].endpoint}, {one} against {other}",
+    )
+
+
+def _months(times: Iterable[float]) -> str:
+    return f"{_format.listing(f'{t:g}' for t in times)} months"
 
 
 def _times(values: npt.ArrayLike, name: str, last: float) -> FloatArray:
@@ -322,37 +384,57 @@ def _answers(curve: _Curve, times: FloatArray, horizons: FloatArray) -> _Answers
             "restricted mean ratio": (np.log(rmst), area / rmst[:, None]),
         }
     value = np.concatenate([blocks[kind][0] for kind in _KINDS])
-    jacobian = np.concatenate([blocks[kind][1] for kind in _KINDS])
-    with np.errstate(invalid="ignore"):  # nan after the last time
-        covariance = jacobian @ curve.covariance @ jacobian.T
-    return _Answers(value, covariance)
+    return _Answers(value, np.concatenate([blocks[kind][1] for kind in _KINDS]))
 
 
-def _within(report: StudyReport, maturity: float, kind: DifferenceKind) -> tuple[_Curve, str]:
-    """Curve of one arm with Greenwood's covariance, linear between its percentages."""
+def _arm(report: StudyReport, times: FloatArray, kind: DifferenceKind, maturity: float) -> _Arm:
+    """One arm of a study, by Greenwood, with straight lines between its percentages."""
     found = starts(report, maturity)
     before = np.append(1.0, report.survival[:-1])
+    gone = before == 0  # all have died before: survival stays 0 and nothing more is learnt
     with np.errstate(divide="ignore", invalid="ignore"):
         p = report.survival / before
         # half a patient from 0 and 1, where the variance would be none
         moved = np.where((p > 0) & (p < 1), p, (found.n * p + 0.5) / (found.n + 1.0))
-        step = (1.0 - moved) / (moved * found.n)
-    greenwood = np.cumsum(step)
-    covariance = np.minimum(greenwood[:, None], greenwood)
+        moved = np.where(gone, 1.0, moved)
+        step = np.where(gone, 0.0, (1.0 - moved) / (moved * found.n))
+    # errors of the intervals are independent of each other, and those up to a time add up in its cumulative hazard
+    root = np.where(np.tri(step.size, dtype=np.bool_), np.sqrt(step), 0.0)
+    after = np.asarray(np.cumprod(moved), dtype=np.float64)
+    near = _answers(_Curve(report.time, after, "survival"), times, times)
     # a cumulative hazard is 0 or infinite where survival is 1 or 0, and has no logarithm
-    survival = np.cumprod(moved) if kind == "cumulative hazard ratio" else report.survival
-    return _Curve(report.time, survival, covariance, "survival"), found.source
+    is_hazard = kind == "cumulative hazard ratio"
+    printed = near if is_hazard else _answers(_Curve(report.time, report.survival, "survival"), times, times)
 
+    def rows(kind: DifferenceKind) -> slice:
+        return slice(times.size * _KINDS.index(kind), times.size * (_KINDS.index(kind) + 1))
 
-def _one_kind(curve: _Curve, times: FloatArray, kind: DifferenceKind, report: StudyReport) -> _Answers:
-    """Answers of one kind; nan at times that the arm does not report, or after its last one."""
-    found = _answers(curve, times, times)
-    place = np.arange(times.size) + times.size * _KINDS.index(kind)
-    value, covariance = found.value[place], found.covariance[np.ix_(place, place)]
+    is_printed = np.asarray((np.abs(times[:, None] - report.time) <= 1e-6 * times[:, None]).any(axis=1))
+    value, error = printed.value[rows(kind)], near.slope[rows(kind)] @ root
+    known = np.isfinite(value) & np.isfinite(error).all(axis=1)
     if kind in _OF_TIMES:
-        near = np.abs(times[:, None] - report.time) <= 1e-6 * times[:, None]
-        value = np.where(near.any(axis=1), value, np.nan)
-    known = np.isfinite(value) & np.isfinite(np.diag(covariance))
-    return _Answers(
-        np.where(known, value, np.nan), np.where(known[:, None] & known, np.nan_to_num(covariance), 0.0)
+        known &= is_printed
+    if is_hazard and gone.any():
+        known &= times <= report.time[gone.argmax() - 1] * (1.0 + 1e-6)
+    plain: DifferenceKind = "survival difference" if kind in _OF_TIMES else "restricted mean difference"
+    return _Arm(
+        np.where(known, value, np.nan), error, near.slope[rows(plain)] @ root, is_printed, found.source
     )
+
+
+def _independent(pair: Sequence[_Arm], known: BoolArray) -> BoolArray:
+    """As many of the known answers as do not follow from each other, printed times before those between, shape (q,).
+
+    An answer follows from others when the same sum of them gives it in both arms.
+    """
+    rows = np.concatenate([arm.plain for arm in pair], axis=1)
+    is_printed = pair[0].is_printed & pair[1].is_printed
+    kept: list[int] = []
+    # of times between printed ones the last first, which says most of the percentage that follows
+    places = np.flatnonzero(known)
+    for i in (*places[is_printed[places]], *places[~is_printed[places]][::-1]):
+        trial = rows[[*kept, int(i)]]
+        size = np.sqrt((trial**2).sum(axis=1, keepdims=True))
+        if np.linalg.matrix_rank(trial / size, tol=_SAME) > len(kept):
+            kept.append(int(i))
+    return np.isin(np.arange(known.size), kept)

@@ -428,7 +428,11 @@ def _doubts(
     parameters = STRUCTURES[structure].n_parameters(len(names))
     if method != "CE" and multivariate.is_singular(psi):
         still = [name for name, variance in zip(names, np.diag(psi), strict=True) if variance == 0]
-        what = f"{_format.listing(still)} does not vary" if still else "true effects are wholly correlated"
+        what = (
+            f"{_format.listing(still)} {'does' if len(still) == 1 else 'do'} not vary"
+            if still
+            else "true effects are wholly correlated"
+        )
         message = (
             f"The covariance between studies lies on its boundary: {what}. That is the best fit, not knowledge; "
             "a simpler structure may serve better."

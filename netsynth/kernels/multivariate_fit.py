@@ -49,6 +49,9 @@ _REACH: Final = 0.3
 _SEED: Final = 20130208
 #: Distance from an end of its range, in units of `_units`, at which a parameter has reached it.
 _HAIR: Final = 1e-10
+#: Variance between studies, in units of `_units`, below which there is none: rounding leaves 1e-53 at most where
+#: the likelihood is highest at zero, and data give 1e-7 at least.
+_NOUGHT: Final = 1e-12
 #: Numbers in one temporary array of the search.
 _CHUNK: Final = 1 << 21
 
@@ -115,7 +118,9 @@ def psi_likelihood(
         height = np.where(summit.arrived, summit.height, summit.height - _ROUNDED)
         height = np.where(np.isnan(height), -np.inf, height).reshape(-1, n_starts)
         best = height.argmax(-1) + n_starts * np.arange(len(height))
-        psi[part] = scale * structure.matrix(summit.theta[best], p)
+        found = structure.matrix(summit.theta[best], p)
+        varies = np.diagonal(found, axis1=-2, axis2=-1) > _NOUGHT
+        psi[part] = scale * np.where(varies[:, :, None] & varies[:, None, :], found, 0.0)
         converged[part] = summit.arrived[best]
         n_iterations = max(n_iterations, summit.n_iterations)
     return BetweenFit(psi.reshape(*lead, p, p), converged.reshape(lead), n_iterations)

@@ -29,6 +29,9 @@ SurvivalMeasure = Literal["logit_survival", "log_survival", "cloglog_survival", 
 MedianMeasure = Literal[
     "median", "mean", "median_difference", "mean_difference", "log_median_ratio", "log_median_time"
 ]
+CurveMeasure = Literal[
+    "survival_difference", "rmst_difference", "log_cumulative_hazard_ratio", "log_rmst_ratio"
+]
 EffectMeasure = Literal[
     "generic",
     "log_hr",
@@ -38,6 +41,10 @@ EffectMeasure = Literal[
     "mean_difference",
     "log_median_ratio",
     "log_median_time",
+    "survival_difference",
+    "rmst_difference",
+    "log_cumulative_hazard_ratio",
+    "log_rmst_ratio",
     "logit_proportion",
     "log_proportion",
     "arcsine_proportion",
@@ -64,7 +71,7 @@ class Measure(NamedTuple):
     slope of `to_scale` at a natural value. A value of the scale that no natural value has (a log proportion
     above 0, say, which is where a wide interval may end) comes back as the nearest natural value.
     `label` is what is printed, `scale` the name of the transformation, and `null` the natural value of no
-    effect, nan where there is none.
+    effect, nan where there is none. `unit` is what values over time are printed in, if they have a unit.
     """
 
     label: str
@@ -74,11 +81,17 @@ class Measure(NamedTuple):
     to_scale: Transform
     from_scale: Transform
     derivative: Transform
+    unit: str = ""
 
     @property
     def is_ratio(self) -> bool:
         """Whether the natural value is a ratio, so that axes are logarithmic and no effect is 1."""
         return self.kind == "ratio"
+
+    @property
+    def factor(self) -> float:
+        """What a natural value is multiplied by to be in its unit: 100 for percent."""
+        return 100.0 if self.unit.startswith("%") else 1.0
 
 
 class CountEffect(NamedTuple):
@@ -192,12 +205,12 @@ def _not_negative(value: npt.ArrayLike) -> FloatArray:
     return np.asarray(np.maximum(value, 0.0))
 
 
-def _probability(label: str, scale: str, *transforms: Transform) -> Measure:
-    return Measure(label, scale, "probability", np.nan, *transforms)
+def _probability(label: str, scale: str, to: Transform, back: Transform, slope: Transform) -> Measure:
+    return Measure(label, scale, "probability", np.nan, to, back, slope, "%")
 
 
-def _rate(scale: str, *transforms: Transform) -> Measure:
-    return Measure("Rate", scale, "rate", np.nan, *transforms)
+def _rate(scale: str, to: Transform, back: Transform, slope: Transform) -> Measure:
+    return Measure("Rate", scale, "rate", np.nan, to, back, slope)
 
 
 _LOGIT: Final = ("logit", _logit, _expit, _logit_slope)
@@ -220,6 +233,16 @@ MEASURES: Final[Mapping[EffectMeasure, Measure]] = MappingProxyType(
         "mean_difference": Measure("Mean difference", "identity", "difference", 0.0, _same, _same, _one),
         "log_median_ratio": Measure("Ratio of medians", "log", "ratio", 1.0, _log, _exp, _reciprocal),
         "log_median_time": Measure("Median", "log", "rate", np.nan, _log, _exp, _reciprocal),
+        "survival_difference": Measure(
+            "Difference of survival", "identity", "difference", 0.0, _same, _same, _one, "% points"
+        ),
+        "rmst_difference": Measure(
+            "Difference of restricted means", "identity", "difference", 0.0, _same, _same, _one, "months"
+        ),
+        "log_cumulative_hazard_ratio": Measure(
+            "Ratio of cumulative hazards", "log", "ratio", 1.0, _log, _exp, _reciprocal
+        ),
+        "log_rmst_ratio": Measure("Ratio of restricted means", "log", "ratio", 1.0, _log, _exp, _reciprocal),
         "logit_proportion": _probability("Proportion", *_LOGIT),
         "log_proportion": _probability("Proportion", *_LOG),
         "arcsine_proportion": _probability("Proportion", *_ARCSINE),

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from netsynth import _format, _validate
 from netsynth._typing import FloatArray
 from netsynth.errors import InvalidInputError
-from netsynth.kernels.scales import MEASURES, EffectMeasure
+from netsynth.kernels.scales import MEASURES, EffectMeasure, Measure
 from netsynth.plots import _forest, _style
 from netsynth.plots._key import Key, Sample
 from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column, Look
 from netsynth.results.multivariate import MultivariateEffect
-from netsynth.results.multivariate_views import SHAPES
+from netsynth.results.multivariate_views import SHAPES, on_scale
 from netsynth.results.within_correlation import CorrelationSensitivity
 
 if TYPE_CHECKING:
@@ -89,27 +89,29 @@ def outcomes_plot(
     """
     level = _validate.level(level)
     measure, p = MEASURES[result.measure], result.p
-    factor = _factor(result.measure)
+    factor = measure.factor
     ci, pi = (
         factor * np.sort(measure.from_scale(np.stack([end[:p] for end in ends])), axis=0)
         for ends in (result.confidence_interval(level), result.prediction_interval(level))
     )
     centre = factor * result.natural
     has_prediction = bool(np.isfinite(pi).any())
-    decimals = _decimals(result.measure, result.se[:p])
+    decimals = _decimals(result.measure, factor * result.se[:p])
     left = [
         Column("Outcome", tuple(map(_style.one_line, result.outcomes))),
         Column("Studies", tuple(map(str, result.n_studies)), "right"),
     ]
-    unit = ", %" if measure.kind == "probability" else ""
-    heading = f"{'HR' if measure.kind == 'ratio' else measure.label}{unit} [{100 * level:g}% CI]"
+    unit = _unit(measure)
+    short = "HR" if measure.label == "Hazard ratio" else measure.label
+    heading = f"{short}{unit} [{100 * level:g}% CI]"
     cells = tuple(
         f"{_shown(centre[i], decimals)}\t[{_shown(ci[0, i], decimals)},\t{_shown(ci[1, i], decimals)}]"
         for i in range(p)
     )
     right = [Column(heading, cells, "right")]
     if result.method != "CE":
-        right.append(Column("τ", tuple(map(_format.significant, result.tau.tolist())), "right"))
+        tau = on_scale(result, result.tau)
+        right.append(Column("τ", tuple(map(_format.significant, tau.tolist())), "right"))
     limits = _row_limits(result.measure, centre, ci, pi)
     samples = [Sample(f"pooled, {100 * level:g}% CI", (POOLED,))]
     if has_prediction:
@@ -195,12 +197,13 @@ def pair_plot(
     level = _validate.level(level)
     regions = [result.region(first, second, kind=kind, level=level) for kind in ("confidence", "prediction")]
     pair = [result.outcomes.index(name) for name in (first, second)]
-    measure, factor = MEASURES[result.measure], _factor(result.measure)
+    measure = MEASURES[result.measure]
+    factor, unit = measure.factor, _unit(measure)
+    about = f"{measure.label}{unit}, " if result.subject else ""  # a time alone says nothing of what is shown
     edges = [factor * measure.from_scale(region) for region in regions]
     studies = factor * measure.from_scale(result.study_estimate[:, pair])
     centre = factor * result.natural[pair]
     both = np.isfinite(studies).all(1)
-    unit = ", %" if measure.kind == "probability" else ""
     everything = [studies, *edges, centre[None]]
     limits = [_span_of([part[:, j] for part in everything], result.measure) for j in (0, 1)]
     samples = [Sample("study", (STUDY,)), Sample("pooled", (POOLED,))]
@@ -217,13 +220,13 @@ def pair_plot(
         total = width_left + SIDE + half_tick if ax is None else _style.area(ax)[0]
         whole = _style.area(ax)[1] if ax is not None else math.inf
         key = Key((("", tuple(samples)),), total)
-        x_lines = _style.wrapped(_axis_label(first, unit), total - width_left)
+        x_lines = _style.wrapped(_axis_label(about + first, "" if about else unit), total - width_left)
         foot = AXIS + LINE * len(x_lines) + 0.1 + key.height
         head = 0.07
         if ax is None:
             ax = _style.new_axes(total, head + SIDE + foot)
         y_room = max(LEAST[1], min(SIDE, whole - head - foot))
-        y_lines = _style.wrapped(_axis_label(second, unit), y_room)
+        y_lines = _style.wrapped(_axis_label(about + second, "" if about else unit), y_room)
         width_left += LINE * (len(y_lines) - 1)
         width, _ = _style.make_room(ax, left=width_left, right=half_tick, head=head, foot=foot, least=LEAST)
         for set_scale in (ax.set_xscale, ax.set_yscale):
@@ -285,11 +288,11 @@ def correlation_plot(
         raise InvalidInputError("Correlation matrices have no place on an axis; plot single correlations.")
     if p > FEW:
         raise InvalidInputError(f"Lines of {p} outcomes cannot be told apart; {FEW} is the most.")
-    measure, factor = MEASURES[result.measure], _factor(result.measure)
+    measure = MEASURES[result.measure]
+    factor, unit = measure.factor, _unit(measure)
     order = np.argsort(off[:, 0], kind="stable")
     x, centre = off[order, 0], factor * result.natural[order]
     low, high = (factor * end[order] for end in result.natural_interval(level))
-    unit = ", %" if measure.kind == "probability" else ""
     y_limits = _span_of([low.ravel(), high.ravel()], result.measure)
     x_limits = _span_of([x], "generic") if x.size > 1 else (x[0] - 0.1, x[0] + 0.1)
     samples = tuple(
@@ -338,8 +341,8 @@ def correlation_plot(
     return ax
 
 
-def _factor(measure: EffectMeasure) -> float:
-    return 100.0 if MEASURES[measure].kind == "probability" else 1.0
+def _unit(measure: Measure) -> str:
+    return f", {measure.unit}" if measure.unit else ""
 
 
 def _decimals(measure: EffectMeasure, se: FloatArray) -> int:
@@ -365,6 +368,8 @@ def _note(result: MultivariateEffect) -> str:
     else:
         shape = SHAPES[result.structure]
         text = f"Between studies: {shape}, {result.method}. Heterogeneity: {q}. Intervals: {result.ci_method}"
+    if result.subject:
+        text = f"{result.subject}. {text}"
     for sign in "=<>":  # a number stays on the line of what it is
         text = text.replace(f" {sign} ", f"\u00a0{sign}\u00a0")
     return text

@@ -85,6 +85,8 @@ class MultivariateEffect:
         Design matrix of each study.
     warnings : tuple of Caution
         What to keep in mind.
+    subject : str
+        Of what the effects are, for text and figures: the endpoint and the groups that are compared; may be empty.
     """
 
     measure: EffectMeasure
@@ -109,6 +111,7 @@ class MultivariateEffect:
     study_covariance: FloatArray
     design: FloatArray
     warnings: tuple[Caution, ...] = ()
+    subject: str = ""
 
     # --- sizes
 
@@ -494,7 +497,7 @@ class MultivariateEffect:
             {"term": term, **{name: _format.plain(float(column[i])) for name, column in columns.items()}}
             for i, term in enumerate(self.terms)
         ]
-        names = ("structure", "method", "ci_method", "prediction_method", "within", "measure")
+        names = ("subject", "structure", "method", "ci_method", "prediction_method", "within", "measure")
         numbers = ("k", "df", "q", "df_q", "q_pvalue", "i2", "i2_r", "log_likelihood", "aic", "aicc", "bic")
         return {
             **{name: getattr(self, name) for name in names},

@@ -39,13 +39,14 @@ def lines(effect: MultivariateEffect) -> str:
     header = ("", "estimate", "95% CI", "95% PI", "tau", "studies")
     text = [title(effect)]
     text += [f"  {line}" for line in _format.text_table(header, _rows(effect)).splitlines()]
-    if effect.method != "CE" and 1 < effect.p <= _FEW:
-        correlation = effect.correlation
-        pairs = [
-            f"{effect.outcomes[i]} and {effect.outcomes[j]} {_format.number(correlation[i, j], 2)}"
-            for i in range(effect.p)
-            for j in range(i + 1, effect.p)
-        ]
+    correlation = effect.correlation
+    pairs = [
+        f"{effect.outcomes[i]} and {effect.outcomes[j]} {_format.number(correlation[i, j], 2)}"
+        for i in range(effect.p)
+        for j in range(i + 1, effect.p)
+        if not math.isnan(correlation[i, j])  # what does not vary hangs together with nothing
+    ]
+    if effect.method != "CE" and effect.p <= _FEW and pairs:
         text.append(f"  correlation between studies: {', '.join(pairs)}")
     q_test = f"Q {_format.number(effect.q, 2)} on {effect.df_q} df, {_format.pvalue(effect.q_pvalue)}"
     text.append(f"  I2 {100 * effect.i2:.0f}%   {q_test}")
@@ -94,6 +95,10 @@ def title(effect: MultivariateEffect) -> str:
     """What was pooled, and how."""
     measure = MEASURES[effect.measure]
     label = f"{measure.label} ({measure.scale} scale)" if measure.kind == "probability" else measure.label
+    if measure.kind == "difference" and measure.unit:
+        label = f"{label}, {measure.unit}"
+    if effect.subject:
+        label = f"{label}, {effect.subject}"
     shape = SHAPES[effect.structure]
     model = "common effect" if effect.method == "CE" else f"random effects, {shape} by {effect.method}"
     outcomes = _format.plural(effect.p, "outcome")
@@ -101,13 +106,19 @@ def title(effect: MultivariateEffect) -> str:
 
 
 def shown(effect: MultivariateEffect, natural: float) -> str:
-    """A value on the printed scale as text shows it: "0.75", "72.4%"."""
-    kind = MEASURES[effect.measure].kind
-    if kind == "ratio":
+    """A value on the printed scale as text shows it: "0.75", "72.4%", and "9.93" for 9.93 percent points."""
+    measure = MEASURES[effect.measure]
+    if measure.is_ratio:
         return _format.ratio(natural)
-    if kind == "probability":
-        return f"{_format.number(100 * natural, 1)}%"
-    return _format.significant(natural)
+    if measure.kind == "probability":
+        return f"{_format.number(measure.factor * natural, 1)}%"
+    return _format.significant(measure.factor * natural)
+
+
+def on_scale(effect: MultivariateEffect, values: npt.ArrayLike) -> FloatArray:
+    """Slopes and deviations as they are printed: on the scale of pooling, differences in their unit."""
+    measure = MEASURES[effect.measure]
+    return (measure.factor if measure.kind == "difference" else 1.0) * np.asarray(values)
 
 
 def span(effect: MultivariateEffect, low: float, high: float) -> str:
@@ -120,6 +131,7 @@ def span(effect: MultivariateEffect, low: float, high: float) -> str:
 
 def _rows(effect: MultivariateEffect) -> list[tuple[str, ...]]:
     ci, pi = effect.confidence_interval(), effect.prediction_interval()
+    tau, slopes, *ends = (on_scale(effect, each) for each in (effect.tau, effect.coefficient, *ci))
     rows: list[tuple[str, ...]] = []
     for i, term in enumerate(effect.terms):
         if i < effect.p:
@@ -130,10 +142,10 @@ def _rows(effect: MultivariateEffect) -> list[tuple[str, ...]]:
                 rows.append((term, estimate, interval, "", "", studies))
             else:
                 prediction = span(effect, float(pi.lower[i]), float(pi.upper[i]))
-                tau = _format.significant(float(effect.tau[i]))
-                rows.append((term, estimate, interval, prediction, tau, studies))
+                rows.append(
+                    (term, estimate, interval, prediction, _format.significant(float(tau[i])), studies)
+                )
         else:  # a slope is on the scale of pooling
-            low, high = (_format.significant(float(end[i])) for end in ci)
-            slope = _format.significant(float(effect.coefficient[i]))
+            slope, low, high = (_format.significant(float(each[i])) for each in (slopes, *ends))
             rows.append((term, slope, f"[{low}, {high}]", "", "", ""))
     return rows

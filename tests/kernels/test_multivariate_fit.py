@@ -342,3 +342,16 @@ def test_nearest_covariance_leaves_one_alone():
     psi = np.array([[2.0, 0.5], [0.5, 1.0]])
     np.testing.assert_allclose(nearest_covariance(psi), psi)
     np.testing.assert_allclose(nearest_covariance(np.array([[1.0, 2.0], [2.0, 1.0]])), np.full((2, 2), 1.5))
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("restricted", [False, True])
+def test_a_variance_of_rounding_alone_is_none(structure, restricted):
+    """Three studies that agree far better than chance: the likelihood is highest without variance between them."""
+    y = np.array([[0.1, 0.2], [0.1, 0.1], [0.05, 0.1]])
+    s = np.array([0.01 * np.array([[1, 0.6], [0.6, 2]])] * 3)
+    for unit in (1.0, 1e-4, 1e4):
+        psi = psi_likelihood(
+            unit * y, unit**2 * s, intercepts(3, 2), STRUCTURES[structure], restricted=restricted
+        ).psi
+        assert psi.tolist() == [[0, 0], [0, 0]]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from netsynth.kernels.scales import (
     MEASURES,
+    CurveMeasure,
     EffectMeasure,
     MedianMeasure,
     ProportionMeasure,
@@ -29,16 +30,28 @@ Z = 1.959963984540054
 
 def test_every_name_is_reachable_and_belongs_to_one_family():
     assert set(MEASURES) == set(get_args(EffectMeasure))
-    kinds = (ProportionMeasure, RateMeasure, SurvivalMeasure, MedianMeasure)
+    kinds = (ProportionMeasure, RateMeasure, SurvivalMeasure, MedianMeasure, CurveMeasure)
     families = [set(get_args(family)) for family in kinds]
     assert set.union(*families, {"generic", "log_hr"}) == set(MEASURES)
 
 
 def test_only_differences_and_ratios_have_a_value_of_no_effect():
     null = {name: measure.null for name, measure in MEASURES.items() if not np.isnan(measure.null)}
-    differences = dict.fromkeys(("generic", "median_difference", "mean_difference"), 0.0)
-    assert null == {**differences, "log_hr": 1.0, "log_median_ratio": 1.0}
-    assert [name for name, measure in MEASURES.items() if measure.is_ratio] == ["log_hr", "log_median_ratio"]
+    differences = (
+        "generic",
+        "median_difference",
+        "mean_difference",
+        "survival_difference",
+        "rmst_difference",
+    )
+    ratios = ("log_hr", "log_median_ratio", "log_cumulative_hazard_ratio", "log_rmst_ratio")
+    assert null == {**dict.fromkeys(differences, 0.0), **dict.fromkeys(ratios, 1.0)}
+    assert {name for name, measure in MEASURES.items() if measure.is_ratio} == set(ratios)
+
+
+def test_percent_and_percent_points_are_hundredths():
+    factor = {name: measure.factor for name, measure in MEASURES.items() if measure.factor != 1}
+    assert factor == dict.fromkeys((*PROBABILITY_SCALES, "survival_difference"), 100)
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -3,6 +3,7 @@
 import json
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -75,6 +76,31 @@ def test_text_of_survival_is_percent_and_of_slopes_is_not():
     assert (ends.natural_lower[:2] < ends.natural[:2]).all()
     assert np.isnan(result.pvalue[:2]).all()  # survival has no value of no effect
     assert np.isfinite(result.pvalue[2:]).all()
+
+
+def test_percent_points_are_printed_and_nothing_else_changes():
+    points = pooled(ci_method="wald", measure="survival_difference", moderators={"year": YEAR})
+    plain = pooled(ci_method="wald", moderators={"year": YEAR})
+    np.testing.assert_array_equal(points.coefficient, plain.coefficient)
+    lines, numbers = str(points).splitlines(), r"(-?[\d.]+)  \[(-?[\d.]+), (-?[\d.]+)\]"
+    assert lines[0].startswith("Difference of survival, % points, 2 outcomes")
+    low, high = plain.confidence_interval()
+    for i, line in enumerate(lines[2:6]):
+        shown = [float(each) for each in re.search(numbers, line).groups()]
+        assert shown == pytest.approx([100 * plain.coefficient[i], 100 * low[i], 100 * high[i]], rel=6e-3)
+    assert float(lines[2].split()[-2]) == pytest.approx(100 * plain.tau[0], rel=6e-3)
+
+
+def test_the_subject_is_said_with_the_measure(result):
+    said = replace(result, subject="OS, new against old")
+    assert str(said).startswith("Effect, OS, new against old, 2 outcomes, random effects")
+    assert said.to_dict()["subject"] == "OS, new against old"
+
+
+def test_correlations_of_what_does_not_vary_are_not_printed():
+    still = pooled(np.tile([0.3, -0.3], (5, 1)), covariance=S)
+    assert still.tau2.tolist() == [0, 0]
+    assert "correlation between studies" not in str(still)
 
 
 def test_frames_are_unrounded(result):
