@@ -7,8 +7,11 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from netsynth._typing import FloatArray
+from netsynth.curve_methods.at_risk import impossible
 from netsynth.data.review import Review
 from netsynth.data.selection import Candidate
+from netsynth.data.survival import ReportedSurvival
 from netsynth.kernels.survival_variance import (
     detected_se,
     imputed_variance,
@@ -23,7 +26,7 @@ class Landmark(NamedTuple):
     """Survival as a probability, its variance, and the sharp limits of that from what is printed alone.
 
     A survival of 0 or 1 is moved inwards by half a patient. Without a number of patients the variance is nan and lies
-    anywhere.
+    anywhere. `not_used` says which numbers at risk are larger than survival leaves.
     """
 
     survival: float
@@ -31,6 +34,7 @@ class Landmark(NamedTuple):
     variance_lower: float
     variance_upper: float
     route: Route
+    not_used: tuple[str, ...] = ()
 
 
 def read_landmark(review: Review, candidate: Candidate, time_months: float, maturity: float) -> Landmark:
@@ -38,25 +42,42 @@ def read_landmark(review: Review, candidate: Candidate, time_months: float, matu
     i, j = candidate.record
     reported = review.survival[i]
     share = reported.points[j].share.probability
-    lower, upper, n_at_risk = reported.ci_lower[j], reported.ci_upper[j], reported.n_at_risk[j]
+    lower, upper = reported.ci_lower[j], reported.ci_upper[j]
     if 0 < share < 1 and np.isfinite(lower) and np.isfinite(upper):
         half = 0.5 * (reported.survival_upper[j] - reported.survival_lower[j])
         se = float(detected_se(share, lower, upper, half, level=reported.ci_level).se)
         if np.isfinite(se):
             return Landmark(share, se**2, se**2, se**2, "confidence interval")
     n_total = math.nan if reported.n_total is None else float(reported.n_total)
-    if math.isnan(n_total) and math.isnan(n_at_risk):
-        return Landmark(share, math.nan, 0.0, math.inf, "no number of patients")
+    numbers, not_used = _possible(reported, n_total)
+    n_at_risk = numbers[j]
+    # of a survival of 0 everybody tells, and nobody is left to be at risk
+    n = n_total if share == 0 or math.isnan(n_at_risk) else n_at_risk
+    if math.isnan(n):
+        return Landmark(share, math.nan, 0.0, math.inf, "no number of patients", not_used)
     followup = review.study(candidate.study).followup
     p = maturity if followup is None else 0.5 ** (time_months / followup.months)
     if 0 < share < 1:
-        found = reported_variance(reported.survival, n_total, reported.n_at_risk, maturity=p)
+        found = reported_variance(reported.survival, n_total, numbers, maturity=p)
         point, low, high = (float(x[j]) for x in (found.variance, found.lower, found.upper))
-        return Landmark(share, point, low, high, "imputed" if found.imputed[j] else "number at risk")
+        route: Route = "imputed" if found.imputed[j] else "number at risk"
+        return Landmark(share, point, low, high, route, not_used)
     # half a patient is moved so that a share of 0 or 1 has a place on the scale
-    n = n_total if math.isnan(n_at_risk) else n_at_risk
     moved = (share * n + 0.5) / (n + 1)
     limits = variance_bounds(moved, n)
-    return Landmark(
-        moved, float(imputed_variance(moved, n, p)), float(limits.lower), float(limits.upper), "imputed"
-    )
+    point = float(imputed_variance(moved, n, p))
+    return Landmark(moved, point, float(limits.lower), float(limits.upper), "imputed", not_used)
+
+
+def _possible(reported: ReportedSurvival, n_total: float) -> tuple[FloatArray, tuple[str, ...]]:
+    """Numbers at risk, nan where survival does not leave as many, and words for those."""
+    numbers = reported.n_at_risk
+    if not np.isfinite(numbers).any():
+        return numbers, ()
+    time, survival = reported.landmark_months, reported.survival
+    wrong = impossible(time, reported.survival_lower, reported.survival_upper, n_total, numbers)
+    if not wrong:
+        return numbers, ()
+    kept = np.array(numbers)
+    kept[[each.place for each in wrong]] = math.nan
+    return kept, tuple(each.in_words(float(time[each.place]), float(survival[each.place])) for each in wrong)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy.typing as npt
 
 from netsynth import _validate
-from netsynth.curve_methods.asked import Asked, CurveCi, CurveFit, Effects
+from netsynth.curve_methods.asked import Asked, CurveCi, CurveFit, Effects, share
 from netsynth.curve_methods.curves import pool_curves
 from netsynth.curve_methods.multivariate import pool_loglog
 from netsynth.curve_methods.one_stage import pool_cox, pool_stratified
@@ -73,8 +73,10 @@ def pool_survival(
         A review, of which one series a study is chosen as `Review.select_survival` does, the one with most
         landmarks among equals; or one series a study; or columns (any data frame) with a row a study and time:
         `study`, `time_months`, `survival` as a probability, and what is known of `n_total`, `n_at_risk` (at the
-        time), `n_at_start` (at the start of the interval that ends there, as RISCA and metaSurvival have it) and
-        `se` (of survival, as a probability).
+        time), `n_at_start` (at the start of the interval that ends there, as RISCA and metaSurvival have it),
+        `ci_lower` and `ci_upper` (limits of survival, as probabilities, of level `ci_level`, by default 0.95) and
+        `se` (of survival, as a probability, which goes before limits). An `endpoint` must be one throughout. Other
+        columns are not read; a name that is near to one of these is warned of.
 
         For the last four methods: one reconstructed study or a sequence of them, each with a label, as a `PseudoIPD`,
         `PseudoEnsemble` (times in months), `FragmentPosterior` or `SurvivalCurve`; or columns with a row a patient:
@@ -129,8 +131,11 @@ def pool_survival(
     -----
     ImputedVarianceWarning
         If numbers at risk rest on the assumed or estimated maturity.
+    InconsistentReportWarning
+        If the fitted curve rises, or lies outside all that studies report.
     UnusableDataWarning
-        If a study, or a part of its report, could not be used.
+        If a study, or a part of its report, could not be used: numbers at risk that are larger than n and survival
+        leave, what is reported after all have died, or a column with an unknown name.
     FewStudiesWarning
         If there are fewer than 5 studies, or a time has one.
 
@@ -174,8 +179,7 @@ def pool_survival(
     _validate.choice(method, "method", (*METHODS, *PATIENT_METHODS))
     _validate.choice(effects, "effects", ("random", "slope", "common"))
     _validate.choice(shape, "shape", ("factor", "linear", "spline"))
-    if not 0 < maturity <= 1:
-        raise InvalidInputError(f"maturity must be a share in (0, 1]; got {maturity!r}.")
+    maturity = share(maturity, "maturity")
     _validate.choice(ci_method, "ci_method", ("t", "wald"))
     times = None if times_months is None else _validate.increasing_1d(times_months, "times_months")
     _validate.choice(family, "family", SHAPES)

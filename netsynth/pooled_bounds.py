@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from typing import Final, NamedTuple, get_args
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from netsynth import _format, _validate
 from netsynth._landmark import Landmark, read_landmark
 from netsynth._typing import FloatArray
+from netsynth.curve_methods.asked import share
+from netsynth.curve_methods.reports import as_review
 from netsynth.data.endpoint import Endpoint
 from netsynth.data.review import Review
 from netsynth.data.selection import Candidate, OverlapRule
 from netsynth.data.study import Role
+from netsynth.data.survival import ReportedSurvival
 from netsynth.errors import Caution, InvalidInputError, UnusableDataWarning, caution
 from netsynth.kernels.bounds import Envelope, envelope, is_possible, survival_bounds
 from netsynth.kernels.pooled_bounds import Box, mixture, paule_mandel_limits
@@ -25,7 +28,12 @@ from netsynth.pool import pool_effects
 from netsynth.results.pooled import PooledEffect
 from netsynth.results.pooled_bounds import PooledBounds
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["bound_pooled_survival"]
+
+Data: TypeAlias = "Review | ReportedSurvival | Sequence[ReportedSurvival] | Mapping[str, Any] | pd.DataFrame"
 
 #: Places between the limits of a study that does not print the landmark at which its variance is looked at.
 _INSIDE: Final = 65
@@ -42,7 +50,7 @@ class _Effects(NamedTuple):
 
 
 def bound_pooled_survival(
-    review: Review,
+    data: Data,
     endpoint: str | Endpoint = "OS",
     *,
     times_months: Sequence[float] | None = None,
@@ -58,8 +66,8 @@ def bound_pooled_survival(
 
     Parameters
     ----------
-    review : Review
-        The studies.
+    data : Review, reports, data frame or mapping
+        The studies, as `pool_survival` takes what reports print. Numbers of patients must be whole here.
     endpoint : str or Endpoint
         Which endpoint.
     times_months : sequence of float, optional
@@ -92,8 +100,9 @@ def bound_pooled_survival(
     Warns
     -----
     UnusableDataWarning
-        If figures of one study contradict each other, so that it is left out of the average curve, or its number of
-        patients is not known, without which 0 and 100% cannot be pooled.
+        If figures of one study contradict each other: survival that rises leaves it out of the average curve, and a
+        number at risk larger than n and survival leave is taken as not printed. If the number of patients is not known,
+        without which 0 and 100% cannot be pooled. If a column has an unknown name that is near to a known one.
 
     Notes
     -----
@@ -115,11 +124,22 @@ def bound_pooled_survival(
     >>> lower, upper = found.survival
     >>> print(f"5-year OS between {lower[0]:.0%} and {upper[0]:.0%}, k = {found.k[0]}")
     5-year OS between 48% and 79%, k = 12
+
+    The same of columns:
+
+    >>> columns = {
+    ...     "study": ["Adams", "Brown", "Chen"],
+    ...     "time_months": [60, 60, 60],
+    ...     "survival": [0.73, 0.47, 0.71],
+    ...     "n_total": [60, 40, 80],
+    ... }
+    >>> bound_pooled_survival(columns, "OS").k
+    array([3])
     """
-    for name, value, open_ in (("maturity", maturity, True), ("least_maturity", least_maturity, False)):
-        if not 0 <= value <= 1 or (open_ and value == 0):
-            raise InvalidInputError(f"{name} must be a share in {'(' if open_ else '['}0, 1]; got {value!r}.")
+    maturity = share(maturity, "maturity")
+    least_maturity = share(least_maturity, "least_maturity", above=False)
     _validate.choice(measure, "measure", get_args(SurvivalMeasure), where="bound_pooled_survival")
+    review, doubts = as_review(data, endpoint, sets=sets)
     wanted = review.endpoint(endpoint)
 
     def chosen(months: float) -> tuple[Candidate, ...]:
@@ -133,12 +153,20 @@ def bound_pooled_survival(
     for months in times:
         by_time.setdefault(months, chosen(months))
     if not times or not all(by_time[months] for months in times):
-        empty = _format.listing(f"{months:g}" for months in times if not by_time[months]) or "any landmark"
+        printed = [f"{months:g}" for months, found in by_time.items() if found]
+        told = f"reported are {_format.listing(printed)} months" if printed else "none is reported"
+        if not times and printed:
+            raise InvalidInputError(
+                f"{wanted.code}: no two studies report the same landmark; {told}. Name the ones you want as "
+                "times_months, for limits from one study alone or, with silent=True, from all."
+            )
+        empty = _format.listing(f"{months:g}" for months in times if not by_time[months])
         raise InvalidInputError(
-            f"{wanted.code}: no study reports it at {empty}{' months' if times else ''}; reported are "
-            f"{_format.listing(f'{m:g}' for m, found in by_time.items() if found) or 'none'}."
+            f"{wanted.code}: no study reports it at {f'{empty} months' if empty else 'any landmark'}; {told}."
         )
+    said = [caution(kind, message, where=wanted.code) for kind, message in doubts]
     curves, cautions = _envelopes(review, by_time)
+    cautions = [*said, *cautions]
     sizes = {c.study: c.n_total for found in by_time.values() for c in found if c.n_total}
 
     rows, tau2, counts, imputed = [], [], [], []
@@ -220,6 +248,12 @@ def _placed(
     found, read, without = [], [], []
     for candidate in chosen:
         landmark = read_landmark(review, candidate, months, maturity)
+        label = review.study(candidate.study).label
+        for message in landmark.not_used:
+            if not any(
+                (said.where, said.message) == (label, message) for said in cautions
+            ):  # once, not each time
+                cautions.append(caution(UnusableDataWarning, message, where=label, stacklevel=4))
         if 0 < landmark.survival < 1:
             found.append(candidate)
             read.append(landmark)

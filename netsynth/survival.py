@@ -79,7 +79,7 @@ def pool_landmark(
     ImputedVarianceWarning
         If a standard error rests on the assumed or estimated maturity.
     UnusableDataWarning
-        If a study prints no number of patients.
+        If a study prints no number of patients, or more at risk than survival leaves.
 
     Notes
     -----
@@ -115,14 +115,16 @@ def pool_landmark(
     variances: list[float] = []
     usable: list[Candidate] = []
     routes: list[Route] = []
+    not_used: list[str] = []
     for candidate in selection.chosen:
         found = read_landmark(review, candidate, time_months, maturity)
         routes.append(found.route)
+        not_used += [f"{candidate.study}: {each}" for each in found.not_used]
         if found.route != "no number of patients":
             usable.append(candidate)
             shares.append(found.survival)
             variances.append(found.variance)
-    cautions = _cautions(selection, routes)
+    cautions = _cautions(selection, routes, not_used)
     if not usable:
         raise InvalidInputError(
             f"{selection.question}: no study prints a percentage with its number of patients. "
@@ -140,12 +142,15 @@ def pool_landmark(
     return replace(pooled, warnings=(*cautions, *pooled.warnings))
 
 
-def _cautions(selection: Selection, routes: Sequence[Route]) -> tuple[Caution, ...]:
+def _cautions(selection: Selection, routes: Sequence[Route], not_used: Sequence[str]) -> tuple[Caution, ...]:
     by_route = {
         route: [c.study for c, r in zip(selection.chosen, routes, strict=True) if r == route]
         for route in ("no number of patients", "imputed")
     }
     told: list[Caution] = []
+    for message in not_used:
+        said = caution(UnusableDataWarning, message, where=selection.question, stacklevel=4)
+        told.append(said)
     if unsized := by_route["no number of patients"]:
         message = f"not pooled, for want of a number of patients: {_format.listing(unsized)}"
         told.append(caution(UnusableDataWarning, message, where=selection.question, stacklevel=4))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -246,6 +247,112 @@ def test_common_effects():
     assert pooled.why_no_prediction(12) == "the model has no differences between studies"
 
 
+# --- what is said of the reports
+
+
+def rows_of(columns, **percent):
+    """Columns from survivals a study, as shares, with n_total in the place of the first number."""
+    data = {name: [] for name in ("study", "time_months", "survival", "n_total")}
+    for study, (n, *shares) in percent.items():
+        for months, share in zip(columns, shares, strict=False):
+            for name, value in zip(data, (study, months, share, n), strict=True):
+                data[name].append(value)
+    return data
+
+
+@pytest.mark.parametrize("method", ["summary", "multivariate"])
+def test_standard_errors_alone_are_no_number_of_patients(method):
+    data = rows_of((12, 36), A=(80, 0.9, 0.7), B=(60, 0.85, 0.6), C=(90, 0.8, 0.55), D=(70, 0.9, 0.6))
+    s = np.array(data["survival"])
+    se = {"se": np.sqrt(s * (1 - s) / np.array(data.pop("n_total")))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pooled = pool_survival({**data, **se}, method=method)
+    assert math.isnan(pooled.n_total)
+    assert "patients" not in str(pooled).splitlines()[0]
+    assert pooled.n_at[0] == pytest.approx(300)  # effective numbers at the start
+
+
+@any_doubt
+def test_columns_of_limits_are_pooled_as_records_are():
+    limits = {
+        "A": (["90", "70"], ["80", "58"], ["95", "79"]),
+        "B": (["85", "60"], ["72", "45"], ["92", "72"]),
+        "C": (["80", "55"], ["69", "43"], ["87", "66"]),
+    }
+    records = [
+        series(name, percent, (1, 3), ci_lower=low, ci_upper=high)
+        for name, (percent, low, high) in limits.items()
+    ]
+    columns = {
+        "study": [name for name in limits for _ in range(2)],
+        "time_months": [12, 36] * 3,
+        **{
+            name: [float(x) / 100 for row in limits.values() for x in row[i]]
+            for i, name in enumerate(("survival", "ci_lower", "ci_upper"))
+        },
+    }
+    one, other = pool_survival(columns), pool_survival(records)
+    assert one.estimate == pytest.approx(other.estimate, rel=1e-6)
+    assert one.covariance == pytest.approx(other.covariance, rel=1e-6)
+
+
+def test_a_column_under_another_name_is_asked_about():
+    data = {**THREE, "n": [100] * 5}
+    with pytest.warns(NetsynthWarning) as caught:
+        pooled = pool_survival(data, method="summary")
+    assert "the column 'n' is not read: did you mean 'n_total'?" in str(pooled)
+    assert any("did you mean 'n_total'" in str(each.message) for each in caught)
+
+
+@any_doubt
+@pytest.mark.parametrize("method", ["summary", "multivariate"])
+def test_impossible_numbers_at_risk_are_named_and_not_used(method):
+    others = [
+        series("B", [85, 60, 40], n_total=60),
+        series("C", [80, 66, 45], n_total=90),
+        series("D", [90, 75, 60], n_total=70),
+    ]
+    x = {"percent": [90, 70, 50], "n_total": 100}
+    pooled = pool_survival([series("X", **x, n_at_risk=[99, 98, 97]), *others], method=method)
+    without = pool_survival([series("X", **x), *others], method=method)
+    said = [each.message for each in pooled.warnings if each.name == "UnusableDataWarning"]
+    assert [message.partition(",")[0] for message in said] == [
+        f"X: {m} at risk at {t} months" for m, t in ((99, 12), (98, 36), (97, 60))
+    ]
+    assert pooled.estimate.tolist() == without.estimate.tolist()
+    assert pooled.covariance.tolist() == without.covariance.tolist()
+
+
+@any_doubt
+@pytest.mark.parametrize("method", ["summary", "multivariate"])
+def test_zeros_after_everybody_has_died_are_named(method):
+    data = rows_of(
+        (6, 12, 36, 60), A=(40, 0.5, 0, 0, 0), B=(30, 0.6, 0, 0, 0), C=(50, 0.4, 0, 0, 0), D=(20, 0.3, 0)
+    )
+    pooled = pool_survival(data, method=method)
+    assert pooled.last_months == 12
+    (said,) = [each.message for each in pooled.warnings if each.name == "UnusableDataWarning"]
+    assert said == (
+        "nobody is left at 36 and 60 months in A, B and C, the only studies that report them; these zeros are left "
+        "out. Every study has reached 0 by 12 months: survival is 0 from there on"
+    )
+    data["survival"][-1] = 0.1  # one patient in ten of D lives on
+    said = [each.message for each in pool_survival(data, method=method).warnings]
+    assert any("these zeros are left out" in each for each in said)
+    assert not any("survival is 0 from there on" in each for each in said)
+
+
+def test_one_study_is_one():
+    reports = [
+        series("A", [90, 60], n_total=50),
+        *(series(name, [85, 55], n_total=60, n_at_risk=[40, 20]) for name in "BCDE"),
+    ]
+    with pytest.warns(NetsynthWarning):
+        said = str(pool_survival(reports))
+    assert "1 of 5 studies prints neither an interval nor a number at risk" in said
+
+
 # --- properties
 
 
@@ -278,6 +385,8 @@ def test_order_and_unit_of_time_do_not_matter(seed, unit):
         ({"ci_method": "HK"}, "ci_method must be one of t, wald"),
         ({"shape": "cubic"}, "shape must be one of factor, linear, spline"),
         ({"maturity": 0.0}, "maturity must be a share"),
+        ({"maturity": "x"}, r"maturity must be a share in \(0, 1\]; got 'x'"),
+        ({"maturity": None}, r"maturity must be a share in \(0, 1\]; got None"),
         ({"times_months": [0, 12]}, "times_months must be positive"),
         ({"endpoint": "XYZ"}, "Unknown endpoint 'XYZ'"),
     ],

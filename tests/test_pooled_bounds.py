@@ -3,6 +3,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,8 +214,10 @@ def test_contradictory_figures_leave_the_average_curve():
     ("more", "message"),
     [
         ({"maturity": 0.0}, r"maturity must be a share in \(0, 1\]; got 0.0."),
+        ({"maturity": None}, r"maturity must be a share in \(0, 1\]; got None."),
+        ({"least_maturity": "x"}, r"least_maturity must be a share in \[0, 1\]; got 'x'."),
         ({"least_maturity": 1.5}, r"least_maturity must be a share in \[0, 1\]; got 1.5."),
-        ({"times_months": [60, 61]}, "OS: no study reports it at 61 months; reported are 60."),
+        ({"times_months": [60, 61]}, "OS: no study reports it at 61 months; reported are 60 months."),
         ({"measure": "log_hr"}, "measure"),
     ],
 )
@@ -225,7 +228,8 @@ def test_bad_input(more, message):
 
 def test_no_landmark_of_two_studies():
     with pytest.raises(
-        InvalidInputError, match="OS: no study reports it at any landmark; reported are 36 and 60"
+        InvalidInputError,
+        match=r"OS: no two studies report the same landmark; reported are 36 and 60 months\. Name the ones you",
     ):
         bound_pooled_survival(review([("a", [5], [73], 60), ("b", [3], [47], 40)]), "OS")
 
@@ -235,3 +239,132 @@ def test_rounded_figures_are_their_interval():
     coarse = bound_pooled_survival(review([("a", [5], ["80"], 60), ("b", [5], ["50"], 40)]), "OS")
     low, high = coarse.average_survival(60)
     assert (low, high) == pytest.approx((0.675, 0.685))
+
+
+# --- other data than a review
+
+SHARES = {
+    "study": ["a", "b", "c"],
+    "time_months": [60] * 3,
+    "survival": [0.73, 0.47, 0.71],
+    "n_total": [60, 40, 80],
+}
+
+
+def same(one, other):
+    assert np.array(one.survival) == pytest.approx(np.array(other.survival), abs=1e-12)
+    assert np.array(one.confidence_interval()) == pytest.approx(
+        np.array(other.confidence_interval()), abs=1e-9, nan_ok=True
+    )
+    assert tuple(one.average_survival(60)) == pytest.approx(tuple(other.average_survival(60)), abs=1e-12)
+    assert one.k_unknown.tolist() == other.k_unknown.tolist()
+    assert one.mixture_n == other.mixture_n
+
+
+def test_records_and_columns_are_as_their_review():
+    expected = bound_pooled_survival(review(THREE))
+    same(bound_pooled_survival(review(THREE).survival), expected)
+    same(bound_pooled_survival(list(review(THREE).survival), "OS"), expected)
+    for make in (dict, pd.DataFrame):
+        same(bound_pooled_survival(make(SHARES)), expected)
+
+
+def test_numbers_at_risk_and_limits_of_columns_are_those_of_records():
+    percent, at_risk, n = ["80.5", "60.0"], [50, 20], 80
+    years = {"years": [3, 5], "percent": percent, "n_total": n}
+    records = [
+        ReportedSurvival.from_percent("a", "OS", **years, n_at_risk=at_risk),
+        ReportedSurvival.from_percent(
+            "b", "OS", **years, ci_lower=["70.2", "47.1"], ci_upper=["87.6", "70.9"]
+        ),
+    ]
+    nan = math.nan
+    columns = {
+        "study": ["a", "a", "b", "b"],
+        "time_months": [36, 60] * 2,
+        "survival": [0.805, 0.6] * 2,
+        "n_total": [n] * 4,
+        "n_at_risk": [50, 20, nan, nan],
+        "ci_lower": [nan, nan, 0.702, 0.471],
+        "ci_upper": [nan, nan, 0.876, 0.709],
+    }
+    expected = bound_pooled_survival(records, least_maturity=0.5)
+    same(bound_pooled_survival(columns, least_maturity=0.5), expected)
+    begun = {**columns, "n_at_start": [n, 50, nan, nan]}
+    del begun["n_at_risk"]
+    found = bound_pooled_survival(begun, times_months=[36])
+    assert np.array(found.survival) == pytest.approx(np.array(expected.survival)[:, :1], abs=1e-9)
+
+
+def test_percentages_alone_need_no_number():
+    columns = {name: column for name, column in SHARES.items() if name != "n_total"}
+    with pytest.warns(UnusableDataWarning, match="for want of a number of patients: a, b and c"):
+        found = bound_pooled_survival(columns)
+    # any weights: between the least and the largest
+    assert np.array(found.survival)[:, 0] == pytest.approx([0.47, 0.73])
+    assert "no average curve of all patients: no study that can be used in it gives their number" in str(
+        found
+    )
+    assert math.isnan(found.average_median.lower)
+    assert math.isnan(found.average_survival(60).upper)
+    assert math.isnan(found.average_rmst(60).lower)
+
+
+def test_other_data_that_cannot_be_right():
+    for data, more, message in (
+        (5, {}, "data must be a Review, a sequence of ReportedSurvival, or a data frame"),
+        (SHARES, {"sets": ["core"]}, "sets are chosen from a Review"),
+        ({**SHARES, "n_at_risk": [20.5, 9, 9]}, {}, "a, 60 months: got 20.5 patients. .* whole numbers"),
+        (review([("a", [3, 5], [80, 60], 40)]), {}, "no two studies .*; reported are 36 and 60 months. Name"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            bound_pooled_survival(data, **more)
+
+
+def test_one_study_can_be_asked_for_by_its_times():
+    found = bound_pooled_survival(review([("a", [3, 5], [80, 60], 40)]), times_months=[36, 60])
+    assert found.survival.lower == pytest.approx([0.8, 0.6])
+
+
+# --- numbers at risk that cannot be
+
+
+def with_x(**more):
+    x = ReportedSurvival.from_percent("x", "OS", years=[1, 3, 5], percent=[90, 70, 50], n_total=100, **more)
+    return Review((*(Study(name) for name in "abc"), Study("x")), survival=(*review(THREE).survival, x))
+
+
+def test_impossible_numbers_at_risk_do_not_narrow_the_limits():
+    with pytest.warns(UnusableDataWarning) as caught:
+        found = bound_pooled_survival(with_x(n_at_risk=[99, 98, 97]), times_months=[12, 60])
+    same(found, bound_pooled_survival(with_x(), times_months=[12, 60]))
+    assert [each.where for each in found.warnings] == [
+        "x"
+    ] * 3  # once each, though two landmarks are asked for
+    assert str(caught[0].message) == (
+        "x: 99 at risk at 12 months, but survival of 90% leaves 90 at most of 100 patients: this number at risk is not "
+        "used"
+    )
+    # the variance of one half from 100 patients, of whom one or more are at risk
+    place = int(np.abs(found.box.lower[1] - math.log(math.log(2))).argmin())
+    ends = [float(each[1, place]) * (0.5 * math.log(2)) ** 2 for each in found.box[2:4]]
+    assert ends == pytest.approx([0.25 / 100, 0.125 / 1])
+
+
+def test_the_landmark_says_so_too():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pooled = pool_landmark(with_x(n_at_risk=[99, 98, 97]), "OS", time_months=60)
+        without = pool_landmark(with_x(), "OS", time_months=60)
+    assert any("x: 97 at risk at 60 months" in each.message for each in pooled.warnings)
+    assert pooled.estimate == without.estimate
+
+
+def test_standard_errors_of_columns_settle_the_variance():
+    s, se = np.array(SHARES["survival"]), np.array([0.05, 0.06, 0.07])
+    columns = {name: column for name, column in SHARES.items() if name != "n_total"}
+    with pytest.warns(UnusableDataWarning, match="not in the average curve"):
+        found = bound_pooled_survival({**columns, "se": se})
+    expected = (se / (s * np.log(s))) ** 2  # on the scale of log(-log S)
+    assert found.box[2][0] == pytest.approx(expected, rel=1e-9)
+    assert found.box[3][0] == pytest.approx(expected, rel=1e-9)

@@ -71,6 +71,18 @@ def test_without_either_the_error_is_imputed_and_named():
     assert pooled.study_se == pytest.approx(by_hand, rel=1e-12)
 
 
+def test_nobody_at_risk_after_the_last_death_says_nothing_more():
+    others = [one("b", "47", n_total=31), one("c", "71", n_total=47)]
+    found = []
+    for n_at_risk in ([0], None):
+        first = one("a", "0", n_at_risk=n_at_risk, n_total=15)
+        with pytest.warns(ImputedVarianceWarning, match="3 of 3"):
+            found.append(pool_landmark(review_of(first, *others), time_months=60))
+    moved = 0.5 / 16  # half a patient lives
+    se = math.sqrt(moved * (1 - moved) / (15 * math.sqrt(0.5))) / (moved * abs(math.log(moved)))
+    assert [pooled.study_se[0] for pooled in found] == pytest.approx([se, se], rel=1e-12)
+
+
 @pytest.mark.filterwarnings("ignore::netsynth.errors.ImputedVarianceWarning")
 def test_followup_replaces_the_assumed_maturity():
     reported = [one("a", "73", n_total=15), one("b", "47", n_total=31), one("c", "71", n_total=47)]

@@ -9,7 +9,8 @@ import numpy as np
 
 from netsynth import _format
 from netsynth._typing import FloatArray, IntArray
-from netsynth.curve_methods.reports import Doubt, Reports
+from netsynth.curve_methods.study_report import Doubt, Reports
+from netsynth.errors import InvalidInputError
 from netsynth.kernels.censored_fits import Location
 from netsynth.kernels.time_functions import TimeShape
 from netsynth.results.pooled_curve import PooledCurve
@@ -50,6 +51,20 @@ def distinct(times: FloatArray) -> FloatArray:
     """Times in order, those once that are equal but for the rounding of unit conversion."""
     ordered = np.unique(times)
     return np.asarray(ordered[np.concatenate([[True], np.diff(ordered) > SAME * ordered[1:]])])
+
+
+def share(value: object, name: str, *, above: bool = True) -> float:
+    """A share of 1: above 0, or from 0 on."""
+    if isinstance(value, int | float | np.integer | np.floating):
+        number = float(value)
+        if 0 <= number <= 1 and (number > 0 or not above):
+            return number
+    raise InvalidInputError(f"{name} must be a share in {'(' if above else '['}0, 1]; got {value!r}.")
+
+
+def print_or_prints(n: int, k: int) -> str:
+    """So many of all studies, with the verb that goes with them."""
+    return f"{n} of {_format.plural(k, 'study', 'studies')} {'prints' if n == 1 else 'print'}"
 
 
 def frozen(array: FloatArray) -> FloatArray:

@@ -3,15 +3,151 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from netsynth import _format
 from netsynth._typing import FloatArray
-from netsynth.curve_methods.reports import StudyReport
+from netsynth.curve_methods.asked import SAME, distinct, some
+from netsynth.curve_methods.study_report import Doubt, StudyReport
+from netsynth.errors import UnusableDataWarning
+from netsynth.kernels.lattice import least_tied
 
 #: From what is known to what is assumed.
 SOURCES = ("numbers at risk", "confidence intervals", "imputed")
+
+
+#: Deaths at exactly a landmark that are no contradiction: so many, or those of so many months, as times are rounded.
+_TIED: Final = 2.0
+_TIED_MONTHS: Final = 3.0
+_HAIR: Final = 1e-9  # of a patient
+
+
+class Impossible(NamedTuple):
+    """A number at risk that is larger than survival leaves of those who were at risk before."""
+
+    place: int
+    at_risk: float
+    most: float
+    entered: float
+    since: float
+
+    def in_words(self, time: float, survival: float) -> str:
+        """What is wrong, as a warning says it."""
+        start = "patients" if self.since == 0 else f"at risk at {self.since:g} months"
+        return (
+            f"{self.at_risk:g} at risk at {time:g} months, but survival of {100 * survival:.4g}% leaves "
+            f"{self.most:g} at most of {self.entered:g} {start}: this number at risk is not used"
+        )
+
+
+def impossible(
+    time: FloatArray, lower: FloatArray, upper: FloatArray, n_total: float, n_at_risk: FloatArray
+) -> list[Impossible]:
+    """Numbers at risk of shape (m,) that survival within its limits does not leave, each next to those that it does.
+
+    Those who die at exactly a landmark are still at risk there, so a few too many are no contradiction: the limit is
+    that above which `netsynth.audit` calls figures incoherent.
+    """
+    left, found = np.array(n_at_risk, dtype=np.float64), list[Impossible]()
+    told = np.flatnonzero(np.isfinite(left))
+    n = n_total
+    if math.isnan(n) and told.size and lower[told[0]] > 0:
+        n = left[told[0]] / lower[told[0]]  # as many as the first number can come from
+    while not math.isnan(n):
+        tied = least_tied(lower, upper, n, left)
+        entered, before, since = n, 1.0, 0.0
+        for j in np.flatnonzero(np.isfinite(left)).tolist():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                a_month = left[j] * (1.0 - lower[j] / before) / max(time[j] - since, 1.0)
+            if tied[j] > max(_TIED, _TIED_MONTHS * a_month):
+                found.append(Impossible(j, float(left[j]), float(left[j] - tied[j]), entered, since))
+                left[j] = math.nan
+                break
+            entered, before, since = float(left[j]), float(upper[j]), float(time[j])
+        else:
+            break
+    return sorted(found)
+
+
+def without_impossible(studies: Sequence[StudyReport]) -> tuple[list[StudyReport], list[Doubt]]:
+    """Reports whose impossible numbers at risk are taken as not printed, and what to say of them."""
+    kept, doubts = list(studies), list[Doubt]()
+    for i in _suspects(studies):
+        study = studies[i]
+        wrong = impossible(
+            study.time, *_limits(study.survival, study.rounding), study.n_patients, _at_times(study)
+        )
+        if not wrong:
+            continue
+        for each in wrong:
+            t, s = float(study.time[each.place]), float(study.survival[each.place])
+            doubts.append((UnusableDataWarning, f"{study.name}: {each.in_words(t, s)}"))
+        places = np.array([each.place for each in wrong])
+        at_risk, at_start = np.array(study.n_at_risk), np.array(study.n_at_start)
+        at_risk[places] = at_start[places[places + 1 < at_start.size] + 1] = math.nan
+        kept[i] = study._replace(n_at_risk=at_risk, n_at_start=at_start)
+    return kept, doubts
+
+
+def _limits(survival: FloatArray, rounding: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+    """What survivals were rounded from."""
+    return np.maximum(survival - rounding, 0.0), np.minimum(survival + rounding, 1.0)
+
+
+def _at_times(study: StudyReport) -> FloatArray:
+    """Numbers at risk at the times; that at the start of an interval is that at the time before."""
+    return np.where(np.isnan(study.n_at_risk), np.append(study.n_at_start[1:], math.nan), study.n_at_risk)
+
+
+def _suspects(studies: Sequence[StudyReport]) -> list[int]:
+    """Studies that at some time have more at risk than all before leave, if nobody died at exactly a landmark."""
+    sizes = np.array([study.time.size for study in studies])
+    ends = np.cumsum(sizes)
+    row = np.repeat(np.arange(sizes.size), sizes)
+    place = row, np.arange(row.size) - (ends - sizes)[row]
+    begun = np.append(np.concatenate([study.n_at_start for study in studies])[1:], math.nan)
+    begun[ends - 1] = math.nan
+    numbers = np.concatenate([study.n_at_risk for study in studies])
+    numbers = np.where(np.isnan(numbers), begun, numbers)  # as `_at_times`, for all at once
+    if np.isnan(numbers).all():
+        return []
+    shape = sizes.size, int(sizes.max())
+    lower, upper, at_risk = np.zeros(shape), np.ones(shape), np.full(shape, math.nan)
+    survival = np.concatenate([study.survival for study in studies])
+    rounding = np.array([study.rounding for study in studies])[row]
+    (lower[place], upper[place]), at_risk[place] = _limits(survival, rounding), numbers
+    n = np.array([study.n_patients for study in studies])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        began = np.column_stack([n, at_risk[:, :-1] / lower[:, :-1]])  # as many as each can come from
+        most = upper * np.minimum.accumulate(np.where(np.isnan(began), math.inf, began), axis=1)
+        wrong = (at_risk > most + _HAIR).any(axis=1)  # 0 times infinity is nan, which is not less
+    return np.flatnonzero(wrong).tolist()
+
+
+def after_death(studies: Sequence[StudyReport], last_months: float) -> list[Doubt]:
+    """What to say of times after the last one of a curve that only studies without a survivor report."""
+    late = {study.name: _zeros_after(study, last_months) for study in studies}
+    if not any(times.size for times in late.values()):
+        return []
+    times = distinct(np.concatenate(list(late.values())))
+    who = [name for name, zeros in late.items() if zeros.size]
+    message = f"nobody is left at {_format.listing(f'{t:g}' for t in times)} months in {some(who)}, the only "
+    message += (
+        f"{'study that reports' if len(who) == 1 else 'studies that report'} them; these zeros are left out"
+    )
+    if all((study.survival == 0).any() for study in studies):
+        by = max(float(study.time[np.argmax(study.survival == 0)]) for study in studies)
+        message += f". Every study has reached 0 by {by:g} months: survival is 0 from there on"
+    return [(UnusableDataWarning, message)]
+
+
+def _zeros_after(study: StudyReport, last_months: float) -> FloatArray:
+    """Later times of a study in which all have died before."""
+    died = np.append(False, study.survival[:-1] == 0)
+    return study.time[died & (study.time > last_months * (1.0 + SAME))]
 
 
 class Starts(NamedTuple):

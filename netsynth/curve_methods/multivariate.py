@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from netsynth import _format
 from netsynth._typing import BoolArray, FloatArray, IntArray
-from netsynth.curve_methods.asked import Answer, Asked, distinct, frozen, frozen_counts, some
-from netsynth.curve_methods.at_risk import starts
-from netsynth.curve_methods.reports import Doubt, Reports, StudyReport
+from netsynth.curve_methods.asked import (
+    SAME,
+    Answer,
+    Asked,
+    distinct,
+    frozen,
+    frozen_counts,
+    print_or_prints,
+    some,
+)
+from netsynth.curve_methods.at_risk import after_death, starts
+from netsynth.curve_methods.study_report import Doubt, Reports, StudyReport
 from netsynth.curve_methods.summary import pool_summary
 from netsynth.errors import (
     BoundaryWarning,
@@ -21,6 +31,7 @@ from netsynth.errors import (
     ImputedVarianceWarning,
     InconsistentReportWarning,
     InvalidInputError,
+    UnusableDataWarning,
 )
 from netsynth.kernels.effective_numbers import effective_numbers
 from netsynth.kernels.loglog_curve import LogLogCurve, RandomPart, curve_at, fit_loglog_curve
@@ -28,6 +39,8 @@ from netsynth.results.pooled_curve import PooledCurve, StudyCurve
 
 #: Times in all at which the curve is read, a whole number of months apart.
 _MOST_TIMES: Final = 150
+_SPREAD: Final = 3  # studies that span a range worth leaving
+_BARELY: Final = 0.001  # of survival, no more than what is printed shows
 _FEW: Final = 5  # studies below which what they differ by is hardly known
 _RANDOM: Final[dict[str, RandomPart]] = {"random": "intercept", "slope": "slope", "common": "none"}
 _WORDS: Final = {
@@ -46,7 +59,8 @@ def pool_loglog(reports: Reports, asked: Asked, /) -> Answer:
     """Pool log(-log S) at the times each study reports, `netsynth.kernels.loglog_curve`."""
     studies = reports.studies
     if len(studies) == 1:  # which is handed back as it is
-        return pool_summary(reports, asked._replace(times=None, effects="random"))
+        answer = pool_summary(reports, asked._replace(times=None, effects="random"))
+        return answer if asked.times is None else _with_times_read(answer)
     time, survival, effective = _dense(studies, asked.maturity)
     usable = np.isfinite(effective) & _alive(survival)
     times = distinct(time[usable]) if usable.any() else np.zeros(0)
@@ -55,13 +69,8 @@ def pool_loglog(reports: Reports, asked: Asked, /) -> Answer:
             f"{reports.endpoint}: a curve of log(-log S) takes two studies and two times at least, before all have "
             "died. Use pool_landmark for one time."
         )
-    fit = fit_loglog_curve(time, survival, effective, curve=asked.shape, random=_RANDOM[asked.effects])
-    if not fit.converged:
-        raise ConvergenceError(
-            f"{reports.endpoint}: the curve and the variances that go with it did not come to agree in "
-            f"{fit.n_iterations} turns. Use shape='linear' or effects='common', which have less to find.",
-            last=fit.tau2,
-        )
+    fit, turned = _fit(time, survival, effective, asked, str(reports.endpoint))
+    reported = times
     times = _times(times, asked.times)
     at = curve_at(fit, times)
     at_start = [starts(study, asked.maturity) for study in studies]
@@ -84,7 +93,7 @@ def pool_loglog(reports: Reports, asked: Asked, /) -> Answer:
                 frozen(study.time),
                 frozen(study.survival),
                 frozen(found.n),
-                float(found.n[0]) if math.isnan(study.n_total) else study.n_total,
+                study.n_patients,
                 found.source,
             )
             for study, found in zip(studies, at_start, strict=True)
@@ -96,7 +105,43 @@ def pool_loglog(reports: Reports, asked: Asked, /) -> Answer:
         q=fit.q,
         q_df=float(fit.q_df),
     )
-    return Answer(curve, _doubts(studies, fit, asked))
+    outside = _outside(studies, reported, curve_at(fit, reported).estimate)
+    return Answer(
+        curve, [*turned, *_doubts(studies, fit, asked), *outside, *after_death(studies, float(reported[-1]))]
+    )
+
+
+def _with_times_read(answer: Answer) -> Answer:
+    """The curve of one study has the times of the study."""
+    message = "one study keeps its own times; read the curve at others by survival() and confidence_band()."
+    return answer._replace(doubts=[*answer.doubts, (UnusableDataWarning, message)])
+
+
+def _fit(
+    time: FloatArray, survival: FloatArray, effective: FloatArray, asked: Asked, where: str
+) -> tuple[LogLogCurve, list[Doubt]]:
+    """The fit with sampling covariances at each study's own curve; where that has no end, at the mean curve."""
+    how = partial(
+        fit_loglog_curve, time, survival, effective, curve=asked.shape, random=_RANDOM[asked.effects]
+    )
+    fit = how()
+    if fit.converged:
+        return fit, []
+    mean = how(evaluated_at="mean")
+    if mean.converged:
+        message = (
+            "studies differ so much that variances at the curves fitted to each and these curves do not come to agree; "
+            "the variances are those at the mean curve instead."
+        )
+        return mean, [(InconsistentReportWarning, message)]
+    simpler = "shape='linear'" if asked.shape != "linear" else "method='summary' where times allow"
+    fewer = {"slope": "effects='random', ", "random": "effects='common', "}.get(asked.effects, "")
+    raise ConvergenceError(
+        f"{where}: the curve and the variances that go with it did not come to agree in {fit.n_iterations} turns. Use "
+        f"{fewer}or {simpler}, which have less to find; a study that reports 0 or 1 where others are far from it may "
+        "be left out to see whether it is the cause.",
+        last=fit.tau2,
+    )
 
 
 def _dense(studies: Sequence[StudyReport], maturity: float) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -108,7 +153,7 @@ def _dense(studies: Sequence[StudyReport], maturity: float) -> tuple[FloatArray,
         m = study.time.size
         time[i, :m], survival[i, :m], variance[i, :m] = study.time, study.survival, study.se**2
         at_risk[i, :m] = np.where(np.isnan(study.n_at_risk), _ends(study), study.n_at_risk)
-        n_total[i] = study.n_at_start[0] if math.isnan(study.n_total) else study.n_total
+        n_total[i] = study.n_patients
         known = not math.isnan(study.followup_months)
         observed[i, :m] = 0.5 ** (study.time / study.followup_months) if known else maturity
     effective = effective_numbers(survival, n_total, at_risk, variance, maturity=observed)
@@ -160,9 +205,8 @@ def _doubts(studies: Sequence[StudyReport], fit: LogLogCurve, asked: Asked) -> l
     unsure = [study.name for study in studies if _is_imputed(study)]
     if unsure:
         message = (
-            f"{len(unsure)} of {_format.plural(len(studies), 'study', 'studies')} print neither an interval nor a "
-            f"number at risk for some time; the effective number there is imputed: {some(unsure)}. maturity=1 shows "
-            "how much rests on it."
+            f"{print_or_prints(len(unsure), len(studies))} neither an interval nor a number at risk for some time; "
+            f"the effective number there is imputed: {some(unsure)}. maturity=1 shows how much rests on it."
         )
         found.append((ImputedVarianceWarning, message))
     if fit.k < _FEW and asked.effects != "common":
@@ -183,6 +227,42 @@ def _doubts(studies: Sequence[StudyReport], fit: LogLogCurve, asked: Asked) -> l
         )
         found.append((InconsistentReportWarning, message))
     return found
+
+
+def _outside(studies: Sequence[StudyReport], times: FloatArray, estimate: FloatArray) -> list[Doubt]:
+    """Whether the curve lies above or below all that the reports of the studies that reach a time leave possible."""
+    survival, reach = np.exp(-np.exp(estimate)), np.zeros(times.size)
+    lower, upper = np.full(times.size, math.inf), np.full(times.size, -math.inf)
+    least, most = lower, upper
+    for study in studies:
+        s = np.concatenate([[1.0], study.survival])
+        place = np.searchsorted(study.time, times * (1.0 - SAME))
+        here = place < study.time.size
+        place = np.minimum(place, study.time.size - 1)
+        reach += here
+        exact = np.abs(study.time[place] - times) <= SAME * times
+        low, high = s[place + 1], s[place + exact]
+        lower = np.where(here, np.minimum(lower, low), lower)
+        upper = np.where(here, np.maximum(upper, high), upper)
+        # within rounding; and survival of 0 or 1 comes in with half a patient
+        half, n = study.rounding, study.n_patients
+        least = np.where(here, np.fmin(least, np.fmin(low - half, (n * low + 0.5) / (n + 1.0))), least)
+        most = np.where(here, np.fmax(most, np.fmax(high + half, (n * high + 0.5) / (n + 1.0))), most)
+    away = np.maximum(survival - most, least - survival)
+    # where most studies have ended, the curve rests on how those that go on compare with the others before
+    wrong = np.flatnonzero((away > _BARELY) & (reach >= max(_SPREAD, 0.5 * len(studies))))
+    if not wrong.size:
+        return []
+    shown = []
+    for i in wrong:
+        ends = [_format.shortest(100 * end, 1) for end in (lower[i], upper[i])]
+        span = f"{ends[0]}%" if ends[0] == ends[1] else _format.span(ends[0], ends[1], "%")
+        shown.append(f"{100 * survival[i]:.1f}% at {times[i]:g} months, where their figures span {span}")
+    message = (
+        f"the fitted curve lies outside what all studies report: {some(shown)}. One shape with differences of this "
+        "kind does not fit them all. Compare other effects, another shape, or method='summary' where times allow."
+    )
+    return [(InconsistentReportWarning, message)]
 
 
 def _is_imputed(study: StudyReport) -> bool:

@@ -10,9 +10,18 @@ import numpy as np
 
 from netsynth import _format
 from netsynth._typing import FloatArray
-from netsynth.curve_methods.asked import SAME, Answer, Asked, distinct, frozen, frozen_counts, some
-from netsynth.curve_methods.at_risk import Starts, starts
-from netsynth.curve_methods.reports import Doubt, Reports, StudyReport
+from netsynth.curve_methods.asked import (
+    SAME,
+    Answer,
+    Asked,
+    distinct,
+    frozen,
+    frozen_counts,
+    print_or_prints,
+    some,
+)
+from netsynth.curve_methods.at_risk import Starts, after_death, starts
+from netsynth.curve_methods.study_report import Doubt, Reports, StudyReport
 from netsynth.errors import (
     FewStudiesWarning,
     ImputedVarianceWarning,
@@ -39,18 +48,20 @@ def pool_summary(reports: Reports, asked: Asked, /) -> Answer:
     if without:
         doubts.append((UnusableDataWarning, f"report none of these times and are left out: {some(without)}"))
     at_start = [starts(report, asked.maturity) for report in kept]
+    whole = kept
     kept, at_start, cut = _while_at_risk(kept, at_start)
     doubts += cut
     if not kept:
         raise InvalidInputError(f"{reports.endpoint}: no study reports any of the times asked for.")
     if imputed := [r.name for r, found in zip(kept, at_start, strict=True) if found.source == "imputed"]:
         message = (
-            f"{len(imputed)} of {_format.plural(len(kept), 'study', 'studies')} print no number at risk at the start "
+            f"{print_or_prints(len(imputed), len(kept))} no number at risk at the start "
             f"of every interval; it is imputed: {some(imputed)}. maturity=1 shows how much rests on it."
         )
         doubts.append((ImputedVarianceWarning, message))
 
     reached = max(report.time.size for report in kept)
+    doubts += after_death(whole, float(times[reached - 1]))
     times = times[:reached]
     survival, n_at_start = _dense(kept, at_start, reached)
     if len(kept) == 1:
@@ -65,7 +76,7 @@ def pool_summary(reports: Reports, asked: Asked, /) -> Answer:
             frozen(report.time),
             frozen(report.survival),
             frozen(found.n),
-            float(found.n[0]) if math.isnan(report.n_total) else report.n_total,
+            report.n_patients,
             found.source,
         )
         for report, found in zip(kept, at_start, strict=True)

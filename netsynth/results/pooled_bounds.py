@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["PooledBounds"]
+
+_NOBODY: Final = Interval(math.nan, math.nan)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,20 +98,26 @@ class PooledBounds:
             return np.asarray((self.survival.upper - self.survival.lower) / (high - low))
 
     def average_survival(self, time_months: float) -> Interval:
-        """Limits of the share of all patients of `mixture_studies` alive at a time."""
+        """Limits of the share of all patients of `mixture_studies` alive at a time; nan if there are none."""
         time = _validate.finite_1d([time_months], "time_months")
+        if not self.mixture_studies:
+            return _NOBODY
         lower, upper = kernel.mixture_survival(self.mixture, time)
         return Interval(float(lower[0]), float(upper[0]))
 
     def average_rmst(self, horizon_months: float) -> Interval:
-        """Limits of the mean survival of all patients within a horizon, in months."""
+        """Limits of the mean survival of all patients within a horizon, in months; nan if there are none."""
         horizon = _validate.finite_1d([horizon_months], "horizon_months")
+        if not self.mixture_studies:
+            return _NOBODY
         lower, upper = kernel.mixture_rmst(self.mixture, horizon)
         return Interval(float(lower[0]), float(upper[0]))
 
     @property
     def average_median(self) -> Interval:
-        """Limits of the median survival of all patients, in months; infinite where the reports leave it open."""
+        """Limits of the median survival of all patients, in months; infinite where open, nan if there are none."""
+        if not self.mixture_studies:
+            return _NOBODY
         lower, upper = kernel.mixture_quantile(self.mixture, 0.5)
         return Interval(float(lower), float(upper))
 
@@ -165,15 +174,19 @@ class PooledBounds:
         if self.least_maturity:
             title += f", at least {100 * self.least_maturity:g}% of survivors under observation"
         header = ("", "k", "variance unknown", "between", "any 95% CI", "if imputed (95% CI)")
-        n = _format.plural(len(self.mixture_studies), "study", "studies")
-        median = self.average_median
-        upper = "open" if np.isinf(median.upper) else f"at the latest {median.upper:g}"
-        average = f"median of all {self.mixture_n} patients of {n}: after {median.lower:g} months, {upper}"
-        lines = [title, _format.text_table(header, rows), average]
+        lines = [title, _format.text_table(header, rows), self._average()]
         return "\n".join([*lines, *(str(caution) for caution in self.warnings)])
 
     def _repr_html_(self) -> str:
         return self.summary_frame().to_html()
+
+    def _average(self) -> str:
+        if not self.mixture_studies:
+            return "no average curve of all patients: no study that can be used in it gives their number"
+        n = _format.plural(len(self.mixture_studies), "study", "studies")
+        median = self.average_median
+        upper = "open" if np.isinf(median.upper) else f"at the latest {median.upper:g}"
+        return f"median of all {self.mixture_n} patients of {n}: after {median.lower:g} months, {upper}"
 
     def _natural(self, limits: Limits) -> Limits:
         ends = np.stack([MEASURES[self.measure].from_scale(end) for end in limits])

@@ -13,6 +13,7 @@ from netsynth.data.survival import ReportedSurvival
 from netsynth.datasets import load_nethm
 from netsynth.errors import (
     BoundaryWarning,
+    ConvergenceError,
     FewStudiesWarning,
     ImputedVarianceWarning,
     InvalidInputError,
@@ -238,6 +239,73 @@ def test_both_methods_tell_the_same_where_both_can():
     times = summary.time_months
     lower, upper = summary.confidence_band()
     assert ((lower < loglog.survival(times)) & (loglog.survival(times) < upper)).all()
+
+
+# --- where one shape does not do
+
+
+def reaching_0(**more):
+    """Three studies, of which the largest has nobody left at 60 months."""
+    survival = {"A": (100, [0.90, 0.70, 0.0]), "B": (60, [0.80, 0.60, 0.40]), "C": (40, [0.95, 0.80, 0.60])}
+    rows = [
+        (name, t, s, n)
+        for name, (n, shares) in survival.items()
+        for t, s in zip((12, 36, 60), shares, strict=True)
+    ]
+    keys = ("study", "time_months", "survival", "n_total")
+    return {**dict(zip(keys, map(list, zip(*rows, strict=True)), strict=True)), **more}
+
+
+@any_doubt
+def test_a_curve_outside_all_reports_is_said():
+    for shape, time, span in (("spline", 36, "60–80%"), ("linear", 12, "80–95%")):
+        pooled = pool_survival(reaching_0(), shape=shape)
+        (said,) = [each.message for each in pooled.warnings if "lies outside" in each.message]
+        assert f"{100 * pooled.survival(time):.1f}% at {time} months, where their figures span {span}" in said
+        assert said.count("months, where") == 1
+
+
+@any_doubt
+def test_a_curve_within_is_not_doubted():
+    for data in (columns(), weibull(), reaching_0(survival=[0.9, 0.7, 0.5, 0.8, 0.6, 0.4, 0.95, 0.8, 0.6])):
+        for shape in ("spline", "linear"):
+            said = pool_survival(data, shape=shape).warnings
+            assert not any("lies outside" in each.message for each in said)
+
+
+@any_doubt
+def test_survival_of_1_everywhere_is_within():
+    """No fitted curve is 1: studies without deaths come in with half a patient."""
+    data = reaching_0(survival=[1.0, 1.0, 0.99] * 3)
+    said = pool_survival(data, shape="linear").warnings
+    assert not any("lies outside" in each.message and "12 months" in each.message for each in said)
+
+
+@any_doubt
+@pytest.mark.parametrize("shape", ["spline", "factor"])
+def test_variances_at_the_mean_curve_where_those_of_each_study_do_not_settle(shape):
+    pooled = pool_survival(reaching_0(), effects="slope", shape=shape)
+    assert any("variances are those at the mean curve" in each.message for each in pooled.warnings)
+    time, survival = [12.0, 36.0, 60.0], np.reshape(reaching_0()["survival"], (3, 3))
+    effective = effective_numbers(survival, [100, 60, 40])
+    fit = fit_loglog_curve(time, survival, effective, curve=shape, random="slope", evaluated_at="mean")
+    assert pooled.survival(time) == pytest.approx(np.exp(-np.exp(curve_at(fit, time).estimate)), rel=1e-9)
+
+
+def test_what_to_do_where_nothing_settles(monkeypatch):
+    fit = fit_loglog_curve([12, 36], [[0.8, 0.5]] * 3, [[40.0, 40]] * 3, curve="linear")
+    monkeypatch.setattr(
+        "netsynth.curve_methods.multivariate.fit_loglog_curve", lambda *_, **__: fit._replace(converged=False)
+    )
+    with pytest.raises(ConvergenceError, match="Use effects='random', or shape='linear', which have less"):
+        pool_survival(reaching_0(), effects="slope")
+
+
+@any_doubt
+def test_one_study_keeps_its_own_times():
+    pooled = pool_survival(columns("D"), times_months=[24])
+    assert 24 not in pooled.time_months
+    assert any("one study keeps its own times" in each.message for each in pooled.warnings)
 
 
 def test_slope_is_for_this_method_alone():
