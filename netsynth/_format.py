@@ -2,7 +2,7 @@
 
 Conventions: a range is joined by an en dash ("31–100%"), or by "to" when a limit is negative; a p-value
 has two significant digits, three decimals at most and a floor of 0.001; a hazard ratio has two decimals,
-three below 0.1.
+three below 0.1. Ratios and months past what can be observed are bounds: ">1000", "<0.01" (see `past`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EN_DASH = "\u2013"
 
+#: Above it no ratio and no number of months is written.
+_MOST: Final = 1000
 
 #: Units whose sign, if any, touches the number; every other unit is a word of its own.
 _TOUCHING: Final = {"": "", "percent": "%", "probability": "", "pvalue": "", "ratio": "", "count": ""}
@@ -81,19 +83,45 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:.{digits - 1}e}" if decimals > 8 or exponent > 8 else number(value, decimals)
 
 
-def ratio(value: float) -> str:
-    """A hazard ratio: two decimals, three below 0.1, one from 100 on, none from a million on.
+def past(value: float, decimals: int) -> str:
+    """What a positive number is below or above that is past what can be observed; nothing for all others.
+
+    Past are numbers above 1000, and those that so many decimals would print as 0.
 
     Examples
     --------
-    >>> ratio(1.849), ratio(0.0456)
-    ('1.85', '0.046')
+    >>> past(0.0000544, 2), past(17772693.0, 2), past(31.1, 2)
+    ('<0.01', '>1000', '')
     """
-    if not math.isfinite(value):
-        return number(value, 2)
-    if value >= 1e6:
+    if value >= 0 and float(f"{value:.{decimals}f}") == 0:
+        return f"<{10.0**-decimals:.{decimals}f}"
+    return f">{_MOST}" if value > _MOST else ""
+
+
+def ratio(value: float) -> str:
+    """A hazard ratio: two decimals, three below 0.1, one from 100 on; "<0.001" and ">1000" beyond.
+
+    Examples
+    --------
+    >>> ratio(1.849), ratio(0.0456), ratio(2.88e16)
+    ('1.85', '0.046', '>1000')
+    """
+    if not 0 < value < math.inf:  # an end of 0 or infinity is open
+        return number(value, 3)
+    return past(value, 3) or number(value, 3 if value < 0.0995 else 2 if value < 99.95 else 1)
+
+
+def months(value: float) -> str:
+    """A time in months: three significant digits, two decimals below 0.1; "<0.01" and ">1000" beyond.
+
+    Examples
+    --------
+    >>> months(31.12), months(0.0828), months(0.0000544), months(0.0)
+    ('31.1', '0.08', '<0.01', '0')
+    """
+    if not 0 < value < math.inf:
         return significant(value)
-    return number(value, 3 if value < 0.0995 else 2 if value < 99.95 else 1)
+    return past(value, 2) or (number(value, 2) if value < 0.0995 else significant(value))
 
 
 def span(lower: str, upper: str, unit: str = "") -> str:
@@ -215,6 +243,6 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     aligned = []
     for column in columns:
         width = max(map(len, column))
-        to_right = all(not cell or cell.lstrip("-+")[:1].isdigit() for cell in column[1:])
+        to_right = all(not cell or cell.lstrip("-+<>")[:1].isdigit() for cell in column[1:])
         aligned.append([cell.rjust(width) if to_right else cell.ljust(width) for cell in column])
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*aligned, strict=True))

@@ -6,6 +6,8 @@ import re
 import warnings
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from strategies import reviews
 
 from netsynth.audit import audit
+from netsynth.data.factor import ReportedFactor
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.review import PublishedTarget, Review
 from netsynth.data.study import Study
@@ -183,6 +186,33 @@ def test_log_rank_and_wald_statistics_are_seldom_far_apart():
     seldom, hardly = SIMULATION.apart(1500, np.random.SeedSequence(8))
     assert 0.02 < seldom < 0.06
     assert 0.0 < hardly < 0.02
+
+
+def test_a_misprinted_ratio_that_passes_is_the_middle_of_its_interval_within_rounding():
+    rng, passed, found = np.random.default_rng(11), 0, 0
+    for _ in range(40):
+        for factor in SIMULATION.simulate(rng).records:
+            if not isinstance(factor, ReportedFactor) or float(factor.ci.lower.text) == 0:
+                continue
+            text = factor.hazard_ratio.text
+            for i, digit in product(range(len(text)), "0123456789"):
+                new = text[:i] + digit + text[i + 1 :]
+                if text[i] == "." or new == text or Fraction(new) == 0:
+                    continue
+                try:
+                    slip = replace(factor, hazard_ratio=replace(factor.hazard_ratio, text=new), pvalue=None)
+                except InvalidInputError:
+                    continue  # outside its interval
+                half = Fraction(1, 200)  # two decimals are printed
+                ratio, low, high = map(Fraction, (new, factor.ci.lower.text, factor.ci.upper.text))
+                is_middle = (low - half) * (high - half) <= (ratio + half) ** 2 and (ratio - half) ** 2 <= (
+                    low + half
+                ) * (high + half)
+                checks = {check for _, check, _, _ in SIMULATION.said([slip])}
+                assert ("hazard ratio and interval" in checks) != is_middle
+                passed, found = passed + is_middle, found + (not is_middle)
+    assert passed
+    assert found > 4 * passed
 
 
 RATES = pd.read_csv(ROOT / "validation" / "results" / "audit_detection.csv").set_index("kind")

@@ -54,7 +54,8 @@ def test_significant_digits_are_as_many_as_asked_for(value, digits):
     ("value", "shown"),
     [
         (1.849, "1.85"), (0.0456, "0.046"), (0.09951, "0.10"), (0.0994, "0.099"), (15.6, "15.60"), (120, "120.0"),
-        (1, "1.00"), (999999, "999999.0"), (1234567, "1234567"), (4.85e41, "4.85e+41"), (NAN, "NA"), (INF, "∞"),
+        (1, "1.00"), (1000, "1000.0"), (1000.1, ">1000"), (4.85e41, ">1000"), (0.0051, "0.005"), (0.00051, "0.001"),
+        (0.0005, "0.001"), (0.00049, "<0.001"), (1e-300, "<0.001"), (0, "0.000"), (NAN, "NA"), (INF, "∞"),
     ],
 )  # fmt: skip
 def test_ratio(value, shown):
@@ -62,10 +63,44 @@ def test_ratio(value, shown):
 
 
 @pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (31.12, "31.1"), (9.999, "10.0"), (125.4, "125"), (0.5, "0.500"), (0.1, "0.100"), (0.0996, "0.0996"),
+        (0.0994, "0.10"), (0.0828, "0.08"), (0.0051, "0.01"), (0.0049, "<0.01"), (0.0000544, "<0.01"), (999.6, "1000"),
+        (1000, "1000"), (1000.4, ">1000"), (17772693, ">1000"), (0, "0"), (-3.2, "-3.20"), (NAN, "NA"), (INF, "∞"),
+    ],
+)  # fmt: skip
+def test_months(value, shown):
+    assert _format.months(value) == shown
+
+
+@given(st.floats(0, 1e300), st.integers(0, 5))
+def test_what_is_past_sight_is_a_bound_that_holds(value, decimals):
+    shown = _format.past(value, decimals)
+    rounded = float(_format.number(value, decimals))
+    assert bool(shown) == (rounded == 0 or value > 1000)
+    if shown:
+        assert value < float(shown[1:]) if shown[0] == "<" else value > float(shown[1:])
+
+
+@given(st.floats(0.0996, 1000))
+def test_ordinary_numbers_of_months_have_three_digits(value):
+    assert _format.months(value) == _format.significant(value)
+
+
+def test_bounds_are_aligned_like_numbers():
+    lines = _format.text_table(
+        ("upper", "x"), [("<0.01", "a"), ("942.1", "b"), (">1000", "c"), ("3.19", "d")]
+    )
+    assert lines.splitlines()[1:] == ["<0.01  a", "942.1  b", ">1000  c", " 3.19  d"]
+
+
+@pytest.mark.parametrize(
     ("lower", "upper", "unit", "shown"),
     [
         ("31", "100", "%", "31–100%"), ("-0.2", "1.1", "", "-0.2 to 1.1"), ("-5", "-2", "%", "-5 to -2%"),
-        (">-1", "4", "", ">-1 to 4"), ("13", "46", " months", "13–46 months"),
+        (">-1", "4", "", ">-1 to 4"), ("<0.01", ">1000", "", "<0.01–>1000"),
+        ("13", "46", " months", "13–46 months"),
     ],
 )  # fmt: skip
 def test_span(lower, upper, unit, shown):

@@ -23,6 +23,7 @@ _LEANS: Final = (0.0, -0.5, 0.5, -1.0, 1.0)
 _BEAM: Final = 24  # choices carried on from landmark to landmark
 _NEAR: Final = 12  # numbers at risk tried around the expected one
 _EVENTS: Final = 3  # events tried on either side of those expected
+_EPS: Final = 1e-12  # survival may lie at the very end of what was rounded
 
 
 class LandmarkLedger(NamedTuple):
@@ -120,7 +121,7 @@ def _search(
             for left in _candidates(old.n, wanted, bool(is_printed[j]), middle[j] > 0.0)
             for d, cost in _events(old.n, left, share, wanted, lean)
             for low, high in [_levels(old, left, d, float(lower[j]), float(upper[j]))]
-            if low <= high
+            if low <= high + _EPS
         ]
         if not found:
             return None

@@ -23,7 +23,6 @@ from scipy.special import (
     log_ndtr,
     logsumexp,
     ndtri,
-    stdtrit,
 )
 
 from netsynth._typing import BoolArray, FloatArray
@@ -267,7 +266,8 @@ def _student_quantile(tail: FloatArray, df: float) -> FloatArray:
     """The t that is exceeded with a probability of up to one half."""
     with np.errstate(divide="ignore"):
         far = np.sqrt(df * (1.0 / betaincinv(0.5 * df, 0.5, 2.0 * np.minimum(tail, 0.01)) - 1.0))
-    return np.asarray(np.where(tail < 0.01, far, -stdtrit(df, np.maximum(tail, 0.01))))
+    share = betaincinv(0.5, 0.5 * df, 1.0 - 2.0 * np.maximum(tail, 0.01))  # of t² in t² + df
+    return np.asarray(np.where(tail < 0.01, far, np.sqrt(df * share / (1.0 - share))))
 
 
 def inverse_t(p: FloatArray, q: FloatArray, df: float = 10.0) -> CombinedTail:

@@ -53,17 +53,15 @@ def decimals(kind: Kind, se: FloatArray, natural: FloatArray) -> int:
     return min(max(1 - math.floor(math.log10(middle)), 0), 6)
 
 
-def row_text(value: float, ends: Ends, kind: Kind, digits: int) -> str:
-    """A value and its interval as parts of a column; a nan value is left out."""
-    shown = "" if math.isnan(value) else _number(value, kind, digits)
-    low, high = (_number(end, kind, digits) for end in ends)
-    return f"{shown}\t[{low},\t{high}]"
+def row_text(value: float, ends: Ends, kind: Kind, digits: int, *, in_months: bool = False) -> str:
+    """A value and its interval as parts of a column, ratios and months within bounds; a nan value is left out."""
 
+    def shown(natural: float) -> str:
+        beyond = _format.past(natural, digits) if kind == "ratio" or in_months else ""
+        return beyond or _style.number(_format.number(natural, digits))
 
-def _number(value: float, kind: Kind, digits: int) -> str:
-    if kind == "ratio" and not 0.005 <= value < 999.995:
-        return "<0.01" if value < 1 else ">1000"
-    return _style.number(_format.number(value, digits))
+    low, high = map(shown, ends)
+    return f"{'' if math.isnan(value) else shown(value)}\t[{low},\t{high}]"
 
 
 def unbroken(text: str) -> str:

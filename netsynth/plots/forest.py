@@ -59,8 +59,8 @@ def forest_plot(
     Returns
     -------
     Axes
-        The axes with the intervals, on the printed scale (percent for probabilities). A hazard ratio below
-        0.005 or above 1000 is written as "<0.01" or ">1000" beside them.
+        The axes with the intervals, on the printed scale (percent for probabilities). A ratio that two decimals
+        would print as 0, or above 1000, is written as "<0.01" or ">1000" beside them.
 
     Raises
     ------
@@ -99,6 +99,7 @@ def forest_plot(
     ]
     left += _further(columns or {}, k, n_rows)
     decimals = _forest.decimals(measure.kind, result.study_se, natural)
+    in_months = measure.kind == "rate" and result.unit == "in months"
     counted = isinstance(result, PooledCounts)
     shares = np.full(k, _PLAIN_SHARE) if counted else result.weight / result.weight.max()
     estimates = [*natural, mean, *[math.nan] * (len(summaries) - 1)]
@@ -108,7 +109,7 @@ def forest_plot(
         Column(
             f"{_forest.heading(result.measure, result.label)} [{100 * level:g}% CI]",
             tuple(
-                _forest.row_text(value, pair, measure.kind, decimals)
+                _forest.row_text(value, pair, measure.kind, decimals, in_months=in_months)
                 for value, pair in zip(estimates, ends, strict=True)
             ),
             "right",

@@ -457,7 +457,7 @@ class PooledEffect:
             return _format.ratio(natural)
         if kind == "probability":
             return f"{_format.number(100 * natural, 1)}%"
-        return _format.significant(natural)
+        return _format.months(natural) if self.unit == "in months" else _format.significant(natural)
 
     def _bracket(self, interval: Interval) -> str:
         if math.isnan(interval.lower):

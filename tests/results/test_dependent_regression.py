@@ -268,22 +268,21 @@ def test_a_test_of_nothing_is_undefined():
 # --- warnings and refusals ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("moderators", "names"),
-    [("~ rare", "rare[T.yes]"), ("~ 0 + rare", "rare[yes]"), ("~ rare + year", "rare[T.yes]")],
-)
+@pytest.mark.parametrize("moderators", ["~ rare", "~ 0 + rare", "~ rare + year"])
 @pytest.mark.parametrize("ci_method", ["CR2", "CR1", "CR0"])
-def test_a_coefficient_of_one_cohort_has_no_robust_error(moderators, names, ci_method):
+def test_a_coefficient_of_one_cohort_has_no_robust_error(moderators, ci_method):
     options = {"data": {"rare": ["no"] * 12 + ["yes"] * 2, "year": YEAR}, "moderators": moderators}
     with pytest.warns(FewStudiesWarning) as said:
         result = regress_dependent(Y, se=SE, cluster=COHORT, correlation=0.6, ci_method=ci_method, **options)
     assert [caution.message for caution in result.warnings] == [str(warning.message) for warning in said]
     assert said[0].filename == __file__
+    # without an intercept formulaic 1.0 says rare[T.yes], and later versions rare[yes]
+    (name,) = (name for name in result.names if name in ("rare[T.yes]", "rare[yes]"))
     assert str(said[0].message) == (
-        f"One cohort alone determines {names}, which leaves the {ci_method} interval undefined. Use fewer moderators, "
+        f"One cohort alone determines {name}, which leaves the {ci_method} interval undefined. Use fewer moderators, "
         "or ci_method='t'."
     )
-    here = result.names.index(names)
+    here = result.names.index(name)
     assert np.isnan([result.df[here], result.se[here], result.pvalue[here]]).all()
     assert np.isfinite(np.delete(result.se, here)).all()
     assert math.isnan(result.omnibus.statistic)

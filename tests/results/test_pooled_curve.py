@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from netsynth.errors import InvalidInputError
 from netsynth.kernels.summary_curve import log_survival, summary_curve
@@ -90,7 +91,7 @@ def test_published_interval_of_the_median_by_simulation_and_by_inversion():
     assert ends == pytest.approx([4.47, 6.68], abs=0.15)
     # slopes and a scale in place of the distribution: a tenth of a month apart at most
     assert list(pooled.median_confidence_interval()) == pytest.approx(list(ends), abs=0.1)
-    means = [np.trapezoid(np.append(1.0, curve), np.append(0.0, pooled.time_months)) for curve in curves]
+    means = [trapezoid(np.append(1.0, curve), np.append(0.0, pooled.time_months)) for curve in curves]
     assert list(pooled.rmst_confidence_interval(48)) == pytest.approx(
         list(np.quantile(means, [0.025, 0.975])), abs=0.1
     )
@@ -199,7 +200,7 @@ def test_covariances_by_simulation():
     assert pooled.covariance_at(times) / 100 == pytest.approx(np.cov([at(t) for t in times]), rel=0.03)
     grid = np.linspace(0.01, 60, 1201)
     values = np.stack([at(t) for t in grid])
-    means = [np.trapezoid(values[grid <= h], grid[grid <= h], axis=0) for h in horizons]
+    means = [trapezoid(values[grid <= h], grid[grid <= h], axis=0) for h in horizons]
     assert pooled.rmst_covariance(horizons) / 100 == pytest.approx(np.cov(means), rel=0.03)
 
 
