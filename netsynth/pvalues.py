@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from netsynth import _validate
 from netsynth._typing import FloatArray, Interval
-from netsynth.data.factor import DIRECTIONS, Direction
+from netsynth.data.factor import DIRECTIONS, Direction, zero_problem
 from netsynth.data.number import ReportedNumber
 from netsynth.data.selection import Exclusion
 from netsynth.errors import InvalidInputError
@@ -85,7 +85,7 @@ def combine_pvalues(
     pvalue : FactorRow or sequence of float, str or ReportedNumber
         A row of `summarize_factors`, which brings directions, labels and numbers of patients; or the p-values of the
         studies: numbers, texts as printed such as "0.03" or "<0.001", or "ns" for a result called not significant
-        without a number. A bound stays a bound, and "ns" is anything above `alpha`.
+        without a number. A bound stays a bound, "0.000" is one, below 0.0005, and "ns" is anything above `alpha`.
     direction : sequence of {"worse", "better", "none", "not stated"}
         How the adverse level fared in each study; taken from the row if one is given.
     method : str
@@ -104,7 +104,8 @@ def combine_pvalues(
     weights : {"equal", "patients", "events"}
         Of Stouffer's method: equal, or the square root of patients or events, which every study must then have.
     two_sided : bool
-        Whether the p-values given are two-sided. One-sided ones are taken to be against `direction`.
+        Whether the p-values given are two-sided. One-sided ones are taken to be against `direction`; printed as
+        "1.00" one is a bound, at least 0.995.
     alpha : float
         Level above which a result called not significant lies.
     unknown_direction : {"error", "bounds"}
@@ -121,9 +122,9 @@ def combine_pvalues(
     Raises
     ------
     InvalidInputError
-        If a direction is missing and not allowed to be, a p-value is 0 or cannot be read, a number that the weights
-        need is missing, a setting does not suit its method, or "mean_z" meets an interval, because it may fall when a
-        p-value rises.
+        If a direction is missing and not allowed to be, a p-value is 0, or one-sided and 1, without decimals or cannot
+        be read, a number that the weights need is missing, a setting does not suit its method, or "mean_z" meets an
+        interval, because it may fall when a p-value rises.
 
     Notes
     -----
@@ -162,7 +163,7 @@ def combine_pvalues(
         studies, left_out = _of_row(pvalue, alpha, n_events)
         label = label or f"{pvalue.factor}, {pvalue.endpoint}"
     else:
-        studies = _of_values(pvalue, direction, study, n_patients, n_events, alpha)
+        studies = _of_values(pvalue, direction, study, n_patients, n_events, alpha, two_sided)
     if not studies:
         raise InvalidInputError(
             f"{label or 'combine_pvalues'}: no study has a p-value or is called significant or not."
@@ -290,6 +291,7 @@ def _of_values(
     n_patients: npt.ArrayLike | Sequence[float | None] | None,
     n_events: npt.ArrayLike | Sequence[float | None] | None,
     alpha: float,
+    two_sided: bool,
 ) -> list[_Study]:
     values = [pvalue] if isinstance(pvalue, str) else list(pvalue)
     labels = _validate.labels(study, len(values))
@@ -297,6 +299,12 @@ def _of_values(
         raise InvalidInputError(
             "direction is missing: give 'worse' or 'better' for each study. A two-sided p-value does not tell which "
             "way a study points."
+        )
+    if isinstance(direction, str):
+        raise InvalidInputError(
+            f"direction must be a list with one word for each of {len(values)} p-values, such as "
+            f"[{direction!r}, ...]; got the text {direction!r}. If all point one way, give [{direction!r}] * "
+            f"{len(values)}."
         )
     directions: list[Direction] = list(direction)
     if len(directions) != len(values):
@@ -308,7 +316,7 @@ def _of_values(
     sizes = [_sizes(n, name, labels) for n, name in ((n_patients, "n_patients"), (n_events, "n_events"))]
     found = []
     for i, (value, name) in enumerate(zip(values, labels, strict=True)):
-        ends, basis, printed = _read(value, name, alpha)
+        ends, basis, printed = _read(value, name, alpha, two_sided)
         found.append(_Study(name, directions[i], ends, basis, printed, sizes[0][i], sizes[1][i]))
     return found
 
@@ -330,7 +338,7 @@ def _sizes(
     return [float(size) for size in sizes]
 
 
-def _read(value: PValueLike, where: str, alpha: float) -> tuple[Interval, PValueBasis, str]:
+def _read(value: PValueLike, where: str, alpha: float, two_sided: bool) -> tuple[Interval, PValueBasis, str]:
     """The ends of a p-value, what it rests on, and how it is printed."""
     if isinstance(value, str):
         words = " ".join(value.split()).casefold()
@@ -339,36 +347,34 @@ def _read(value: PValueLike, where: str, alpha: float) -> tuple[Interval, PValue
             return _called(basis, alpha), basis, value.strip()
         value = parse_number(words.removeprefix("p").strip().removeprefix("=").strip(), unit="pvalue")
     if isinstance(value, ReportedNumber):
-        return *_ends_of(value, where), value.bare
+        return *_ends_of(value, where, two_sided=two_sided), value.bare
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise InvalidInputError(f"{where}: a p-value must be a number or text; got {value!r}.")
     if not 0.0 <= value <= 1.0:
         raise InvalidInputError(f"{where}: a p-value must lie in (0, 1]; got {value!r}.")
-    if value == 0.0:
-        raise InvalidInputError(_zero(where))
+    if value in (0.0, 1.0):
+        number = ReportedNumber.of(value, "pvalue")
+        return *_ends_of(number, where, two_sided=two_sided), number.bare
     return Interval(float(value), float(value)), "printed", f"{value:g}"
-
-
-def _zero(where: str) -> str:
-    return (
-        f"{where}: a p-value of 0 cannot be; it was rounded or cut off. Give the bound it stands for, such as "
-        "'<0.001'."
-    )
 
 
 def _called(basis: PValueBasis, alpha: float) -> Interval:
     return Interval(alpha, 1.0) if basis == "not significant, no number" else Interval(0.0, alpha)
 
 
-def _ends_of(number: ReportedNumber, where: str) -> tuple[Interval, PValueBasis]:
-    if number.is_exact:
-        if number.value == 0.0:
-            raise InvalidInputError(_zero(where))
+def _ends_of(number: ReportedNumber, where: str, *, two_sided: bool = True) -> tuple[Interval, PValueBasis]:
+    if problem := zero_problem(number):
+        raise InvalidInputError(f"{where}: {problem}.")
+    if not two_sided and number.value == 1.0 and number.qualifier not in ("<", "<="):
+        # at 1 itself a study would be infinitely sure of the other direction
+        if number.decimals < 1 or not number.is_exact:
+            raise InvalidInputError(
+                f"{where}: a one-sided p-value is never 1; give it as it is printed, such as '1.00' or '>0.99'."
+            )
+        return number.interval, "printed bound"
+    if number.is_exact and number.value > 0.0:
         return Interval(number.value, number.value), "printed"
-    low, high = number.interval
-    if high == 0.0:
-        raise InvalidInputError(_zero(where))
-    return Interval(low, high), "printed bound"
+    return number.interval, "printed bound"
 
 
 def _of_row(
@@ -392,7 +398,7 @@ def _of_row(
 
 def _known(result: FactorEvidence, alpha: float) -> tuple[Interval, PValueBasis, str] | None:
     printed = result.pvalue
-    if printed is not None and printed.is_exact:
+    if printed is not None and printed.is_exact and printed.value > 0.0:
         return *_ends_of(printed, result.label), printed.bare
     if result.se_route == "confidence interval" and result.se > 0:
         p = float(two_sided_pvalue(np.asarray(result.log_hr / result.se), np.inf))

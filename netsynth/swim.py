@@ -10,7 +10,9 @@ from typing import Final, TypeAlias
 from netsynth import _format
 from netsynth.errors import InvalidInputError
 from netsynth.kernels.pvalue_combination import COMBINATIONS
-from netsynth.results.evidence import ANY_ENDPOINT
+from netsynth.results.directions import DirectionCount
+from netsynth.results.evidence import ANY_ENDPOINT, INFERRED, DirectionBasis, FactorEvidence, FactorRow
+from netsynth.results.pooled import PooledEffect
 from netsynth.results.prognostic import FactorSummary
 from netsynth.results.pvalues import CombinedPValue
 from netsynth.results.ratios import RatioSpread
@@ -37,6 +39,23 @@ ITEMS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "7": ("presentation", "In which tables and figures are the data shown, and in what order?"),
         "8": ("results", "What was found for each comparison and outcome, and how sure is it?"),
         "9": ("limitations", "What do the methods and the grouping leave open?"),
+    }
+)
+#: What a direction was read from, in the order of preference.
+_BASES: Final[Mapping[DirectionBasis, str]] = MappingProxyType(
+    {
+        "hazard ratio": "the hazard ratio",
+        "stated": "the source's words",
+        INFERRED: "the level that a significant result names as adverse",
+    }
+)
+_INTERVALS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "wald": "Wald",
+        "t": "Student's t",
+        "HK": "Knapp-Hartung",
+        "mHK": "modified Knapp-Hartung",
+        "KR": "Kenward-Roger",
     }
 )
 
@@ -159,35 +178,82 @@ def _grouping(analyses: Sequence[Analysis]) -> list[str]:
 
 def _metric(analyses: Sequence[Analysis]) -> list[str]:
     said = []
-    if any(isinstance(each, FactorSummary | VoteCount) for each in analyses):
-        said.append(
-            "The direction of the effect of the adverse level: from the hazard ratio, else as the source puts it, "
-            "else, where that was allowed, from the level that a significant result names as adverse."
-        )
     for each in analyses:
         if isinstance(each, FactorSummary):
-            results = [r for row in each.rows if row.endpoint != ANY_ENDPOINT for r in row.results]
-            turned = sum(r.orientation == "inverted" for r in results)
-            inverted = sum(r.ratio_inverted for r in results)
-            said.append(
-                f"{_format.plural(turned, 'result')} printed for the other level {_were(turned)} turned, and "
-                f"{_format.plural(inverted, 'ratio')} inverted."
-            )
+            said += _summary_metric(each)
+        elif isinstance(each, VoteCount):
+            said.append(f"Directions, {each.factor}, {_plain(each.endpoint)}: {_told(each.chosen)}.")
         elif isinstance(each, CombinedPValue):
             basis = ", ".join(f"{words} ({n})" for words, n in Counter(each.basis).items())
             said.append(
                 f"P-values made one-sided in a common direction, {_plain(each.label) or 'not named'}: {basis}."
             )
-        elif isinstance(each, RatioSpread):
+        else:
             said.append(f"Log hazard ratio as printed, {each.factor}, {_plain(each.endpoint)}.")
     return said
+
+
+def _summary_metric(summary: FactorSummary) -> list[str]:
+    bases = Counter(r.direction_basis for row in _rows_of(summary, any_endpoint=True) for r in row.counted)
+    named = [f"{words} ({bases[basis]})" for basis, words in _BASES.items() if bases[basis]]
+    said = (
+        [f"The direction of the effect of the adverse level, from {_format.listing(named)}."] if named else []
+    )
+    said += [f"Inferred ones ({bases[INFERRED]}) are counted and enter no test."] if bases[INFERRED] else []
+    said += [f"The direction is not known in {bases['']}."] if bases[""] else []
+    results = [r for row in _rows_of(summary) for r in row.results]
+    turned = sum(r.orientation == "inverted" for r in results)
+    inverted = sum(r.ratio_inverted for r in results)
+    done = [f"{_format.plural(turned, 'result')} printed for the other level {_were(turned)} turned"] * (
+        turned > 0
+    )
+    done += [f"{_format.plural(inverted, 'ratio')} {_were(inverted)} inverted"] * (inverted > 0)
+    said.append(f"{_format.listing(done)}." if done else "No result had to be turned.")
+    pooled = _pooled(summary)
+    if pooled:
+        routes = Counter(r.se_route for used, _ in pooled for r in used)
+        named = [f"{route} ({n})" for route, n in routes.most_common()]
+        said.append(
+            "Where ratios were pooled, the log hazard ratio of the adverse level; its standard error from "
+            f"{_format.listing(named)}."
+        )
+    return said
+
+
+def _told(count: DirectionCount) -> str:
+    parts = (
+        ("stated", count.n_stated),
+        ("no difference", count.n_none),
+        ("inferred from a significant result, in no test", count.n_inferred),
+        ("not stated", count.n_not_stated),
+    )
+    return _format.listing(f"{words} ({n})" for words, n in parts if n)
+
+
+def _rows_of(summary: FactorSummary, *, any_endpoint: bool = False) -> list[FactorRow]:
+    """Rows of one endpoint each, or those of any endpoint."""
+    return [row for row in summary.rows if (row.endpoint == ANY_ENDPOINT) == any_endpoint]
+
+
+def _pooled(summary: FactorSummary) -> list[tuple[tuple[FactorEvidence, ...], PooledEffect]]:
+    """What was pooled, with the results in it."""
+    return [
+        (ratios.used, ratios.pooled)
+        for row in summary.rows
+        for ratios in row.hazard_ratios
+        if ratios.pooled is not None
+    ]
 
 
 def _synthesis(analyses: Sequence[Analysis]) -> list[str]:
     said = []
     for each in analyses:
         if isinstance(each, FactorSummary):
-            said.append(f"Vote counting by direction with an exact two-sided sign test. {each.rule}")
+            said.append(
+                "Vote counting by direction with an exact two-sided sign test of the directions that are stated. "
+                f"{each.rule}"
+            )
+            said += _summary_pooling(each)
         elif isinstance(each, VoteCount):
             said.append(
                 f"Vote counting, {each.factor}, {_plain(each.endpoint)}: one result a study; one direction a study if "
@@ -205,25 +271,67 @@ def _synthesis(analyses: Sequence[Analysis]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
+def _summary_pooling(summary: FactorSummary) -> list[str]:
+    """How hazard ratios were pooled, and where not."""
+    pooled, rows = _pooled(summary), _rows_of(summary)
+    said = []
+    if pooled:
+        models = []
+        for tau2, interval in dict.fromkeys((effect.tau2_method, effect.ci_method) for _, effect in pooled):
+            model = "a common effect" if tau2 == "CE" else f"random effects, tau2 by {tau2}"
+            models.append(f"{model}, {_INTERVALS[interval]} intervals")
+        n = _format.plural(len(pooled), "analysis", "analyses")
+        ratios = _format.plural(sum(effect.k for _, effect in pooled), "ratio")
+        said.append(
+            f"Hazard ratios of each endpoint and kind of analysis were pooled where two studies have them ({n} of "
+            f"{ratios}): {'; '.join(models)}."
+        )
+    without = sum(all(ratios.pooled is None for ratios in row.hazard_ratios) for row in rows)
+    if without:
+        said.append(
+            f"No hazard ratios were pooled for {without} of {len(rows)} pairs of factor and endpoint, which have fewer "
+            "than two usable ones of one stated kind of analysis."
+        )
+    return said
+
+
 def _heterogeneity(analyses: Sequence[Analysis]) -> list[str]:
     said = []
     for each in analyses:
+        where = (
+            ""
+            if isinstance(each, FactorSummary | CombinedPValue)
+            else f"{each.factor}, {_plain(each.endpoint)}"
+        )
         if isinstance(each, FactorSummary):
-            n = sum(ratios.pooled is not None for row in each.rows for ratios in row.hazard_ratios)
-            said.append(
-                "Endpoints, and adjusted and unadjusted analyses, were kept apart and can be compared."
-            )
-            if n:
-                said.append(
-                    f"Where hazard ratios were pooled ({n}), tau2, I2 and prediction intervals are given."
-                )
+            said += _summary_heterogeneity(each)
         elif isinstance(each, VoteCount) and each.n_conflicting:
-            said.append(
-                f"{each.factor}, {_plain(each.endpoint)}: results conflict within {_studies(each.n_conflicting)}."
-            )
+            said.append(f"{where}: results conflict within {_studies(each.n_conflicting)}.")
         elif isinstance(each, RatioSpread) and each.k > 1:
-            said.append(f"{each.factor}, {_plain(each.endpoint)}: the ratios spread as item 8 says.")
+            said.append(f"{where}: the ratios spread as item 8 says.")
+            said += [f"{where}: unlike ratios are described together: {what}." for what in each.mixed]
     return list(dict.fromkeys(said)) or ["It was not investigated."]
+
+
+def _summary_heterogeneity(summary: FactorSummary) -> list[str]:
+    """What was kept apart, and what the counts put together."""
+    rows, overall = _rows_of(summary), _rows_of(summary, any_endpoint=True)
+    said = []
+    if any(ratios.k for row in rows for ratios in row.hazard_ratios):
+        said.append("Hazard ratios were kept apart by endpoint and kind of analysis.")
+    kinds = sum(len({result.stratum for result in row.counted}) > 1 for row in rows)
+    endpoints = sum(len({result.endpoint for result in row.counted}) > 1 for row in overall)
+    pairs = _format.plural(len(rows), "pair of factor and endpoint", "pairs of factor and endpoint")
+    mixed = [f"kinds of analysis in {kinds} of {pairs}"] * (kinds > 0)
+    mixed += [
+        f"endpoints in {endpoints} of {_format.plural(len(overall), 'factor')}, where they are over any endpoint"
+    ] * (endpoints > 0)
+    together = _format.listing(mixed) or "neither endpoints nor kinds of analysis"
+    said.append(f"Counts of directions, of one result a study, put together {together}.")
+    n = len(_pooled(summary))
+    if n:
+        said.append(f"Where hazard ratios were pooled ({n}), tau2, I2 and prediction intervals are given.")
+    return said
 
 
 def _presentation(analyses: Sequence[Analysis]) -> list[str]:
@@ -234,6 +342,10 @@ def _presentation(analyses: Sequence[Analysis]) -> list[str]:
                 "A table of every result, counted or not, by factor and endpoint, factors of most studies first, "
                 "studies in the order of the review; a table of counts; an effect-direction plot."
             )
+            n = len(_pooled(each))
+            if n:
+                what = "the pooled hazard ratio" if n == 1 else f"each of {n} pooled hazard ratios"
+                said.append(f"A table of pooled hazard ratios; a forest plot of {what}, by study.")
         elif isinstance(each, VoteCount):
             said.append("A plot of the share of studies that found worse, by each way of counting.")
         elif isinstance(each, CombinedPValue):
@@ -271,8 +383,10 @@ def _doubts(analyses: Sequence[Analysis]) -> list[str]:
                 said.append(f"{_format.plural(inferred, 'direction')} inferred.")
         elif isinstance(each, CombinedPValue):
             said += each.doubts
-        elif isinstance(each, RatioSpread) and each.without:
-            said.append(f"{each.factor}, {_plain(each.endpoint)}: {_studies(each.n_without)} print no ratio.")
+        elif isinstance(each, RatioSpread):
+            where = f"{each.factor}, {_plain(each.endpoint)}"
+            said += [f"{where}: {_studies(each.n_without)} print no ratio."] if each.without else []
+            said += [f"{where}: unlike ratios are described together: {what}." for what in each.mixed]
     return list(dict.fromkeys(said))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, get_args
+from typing import Final, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from netsynth import _validate
-from netsynth._typing import FloatArray
-from netsynth.errors import InvalidInputError
+from netsynth import _format, _validate
+from netsynth._typing import BoolArray, FloatArray, Interval
+from netsynth.data.number import ReportedNumber
+from netsynth.errors import Caution, InconsistentReportWarning, InvalidInputError, caution
+from netsynth.kernels.information import wald_range
 from netsynth.kernels.intervals import critical_value
 from netsynth.kernels.log_hazard_ratio import se_from_width
 from netsynth.kernels.trend import (
@@ -35,6 +37,14 @@ _METHODS: Final[tuple[TrendMethod, ...]] = get_args(TrendMethod)
 _GRID: Final = 2001  # covariances at which the bounds are looked for, before they are refined
 
 
+class _Errors(NamedTuple):
+    """Standard errors, the largest that their digits may stand for, and whether the ratio is off the middle."""
+
+    se: FloatArray
+    largest: FloatArray
+    is_lopsided: BoolArray
+
+
 @dataclass(frozen=True, eq=False)
 class _Categories:
     """What a paper prints, checked; `rest` picks all but the reference."""
@@ -44,6 +54,8 @@ class _Categories:
     log_hr: FloatArray
     se: FloatArray
     reference: int
+    largest_se: FloatArray
+    is_lopsided: BoolArray
 
     @property
     def rest(self) -> npt.NDArray[np.bool_]:
@@ -120,6 +132,12 @@ def trend_from_categories(
         If the reference is not clear, a number cannot be, or what a method needs is missing; `trend_bounds` needs
         no more than ratios and limits.
 
+    Warns
+    -----
+    InconsistentReportWarning
+        Two categories have one dose, no rounding makes a ratio the geometric mean of its limits, or a standard error is
+        smaller than the events of its category and of the reference allow.
+
     Notes
     -----
     Greenland and Longnecker [1]_ fit counts that give the adjusted ratios without adjustment, and take their
@@ -180,6 +198,7 @@ def trend_from_categories(
         shared = 1.0 / pseudo.cases_reference + SIGNS[design] / pseudo.base_reference
         covariances["hamling"] = covariance_by_reference(np.asarray(shared), errors**2)
     covariances["independent"] = np.diag(errors**2)
+    cautions = _cautions(found, None if design == "cumulative" else cases)
 
     chosen: TrendMethod = method or ("floated" if floated is not None else "greenland-longnecker")
     if chosen not in covariances:
@@ -213,6 +232,7 @@ def trend_from_categories(
         covariance=kept,
         denominators=denominators if chosen in ("greenland-longnecker", "hamling") else "",
         alternatives=tuple(lines.values()),
+        warnings=cautions,
     )
 
 
@@ -244,6 +264,11 @@ def trend_bounds(
     ------
     InvalidInputError
         As in `trend_from_categories`.
+
+    Warns
+    -----
+    InconsistentReportWarning
+        As in `trend_from_categories`, but for the events, which are not given.
 
     Notes
     -----
@@ -285,11 +310,39 @@ def trend_bounds(
         se_upper=errors[1],
         independent=independent,
         n_categories=found.dose.size,
+        warnings=_cautions(found, None),
     )
 
 
 def _place(study: str) -> str:
     return study or "categories"
+
+
+def _cautions(found: _Categories, cases: FloatArray | None) -> tuple[Caution, ...]:
+    """What does not fit together in the print, each with a warning of its name."""
+    said = []
+    for dose in np.unique(found.dose):
+        places = np.flatnonzero(found.dose == dose)
+        if places.size > 1:
+            listed = _format.listing(map(str, places))
+            said.append(f"dose {dose:g} stands for the categories at positions {listed}")
+    said += [
+        f"the confidence interval at position {i} (dose {found.dose[i]:g}) is not symmetric around its ratio "
+        f"{math.exp(found.log_hr[i]):g} on the log scale, so one of them is misprinted or it is no Wald interval"
+        for i in np.flatnonzero(found.is_lopsided)
+    ]
+    if cases is not None:
+        # at the fit the shares of the categories among those at risk add up to their events, and they know most when
+        # they never change, as in a table of counts; adjusting for covariates only takes information away
+        least = np.sqrt(1.0 / cases + 1.0 / cases[found.reference])
+        said += [
+            f"the category at position {i} (dose {found.dose[i]:g}) has a standard error of at most "
+            f"{found.largest_se[i]:.3g}, and its {cases[i]:g} events with {cases[found.reference]:g} of the "
+            f"reference give at least {least[i]:.3g}, unless the fit was weighted or its errors robust"
+            for i in np.flatnonzero(found.rest & (found.largest_se < least * (1.0 - 1e-9)))
+        ]
+    kind = InconsistentReportWarning
+    return tuple([caution(kind, message, where=found.where, stacklevel=5) for message in said])
 
 
 def _extremes(
@@ -334,16 +387,17 @@ def _categories(
             f"{where}: a trend needs three categories or more, the reference included; got {ratio.size}. Two "
             "categories are one ratio, which is no trend."
         )
-    errors = _errors(ratio, ci_lower, ci_upper, se, level, floated, where)
-    at = _reference(ratio, errors, reference, where)
+    given = _errors(ratio, ci_lower, ci_upper, se, level, floated, where)
+    at = _reference(ratio, given.se, reference, where)
     log_hr = np.log(ratio)
     if log_hr[at] != 0.0:
         raise InvalidInputError(
             f"{where}: the ratio of the reference must be 1; got {ratio[at]:g} at position {at}."
         )
-    errors = np.array(errors)
-    if floated is not None:
-        errors = np.hypot(floated, floated[at]) if np.isnan(errors).all() else errors
+    errors, largest = np.array(given.se), np.array(given.largest)
+    if floated is not None and np.isnan(errors).all():
+        ends = np.array([_printed(x).upper for x in floated])
+        errors, largest = np.hypot(floated, floated[at]), np.hypot(ends, ends[at])
     errors[at] = math.nan
     rest = np.arange(ratio.size) != at
     if np.isnan(errors[rest]).any():
@@ -354,7 +408,7 @@ def _categories(
         )
     if np.ptp(doses) == 0:
         raise InvalidInputError(f"{where}: all doses are {doses[0]:g}, so there is no trend.")
-    return _Categories(where, doses, log_hr, errors, at)
+    return _Categories(where, doses, log_hr, errors, at, largest, given.is_lopsided)
 
 
 def _errors(
@@ -365,8 +419,9 @@ def _errors(
     level: float,
     floated: FloatArray | None,
     where: str,
-) -> FloatArray:
+) -> _Errors:
     """Standard errors of the log ratios, nan where none is given."""
+    nothing = np.zeros(ratio.shape, dtype=bool)
     if se is not None:
         if ci_lower is not None or ci_upper is not None:
             raise InvalidInputError(f"{where}: give standard errors or confidence limits, not both.")
@@ -374,14 +429,16 @@ def _errors(
         if (errors < 0).any() or ((errors == 0) & (ratio != 1)).any():
             i = int(np.flatnonzero((errors < 0) | ((errors == 0) & (ratio != 1)))[0])
             raise InvalidInputError(f"{where}: se must be positive; got {errors[i]:g} at position {i}.")
-        return np.where(errors == 0, math.nan, errors)
+        errors = np.where(errors == 0, math.nan, errors)
+        return _Errors(errors, np.array([_printed(x).upper for x in errors]), nothing)
     if ci_lower is None or ci_upper is None:
         if floated is None:
             raise InvalidInputError(
                 f"{where}: give both confidence limits, or standard errors of the log ratios."
             )
         _validate.same_length(ratio, "hazard_ratio", floated, "floated_se", where=where)
-        return np.full(ratio.size, math.nan)
+        none = np.full(ratio.size, math.nan)
+        return _Errors(none, none, nothing)
     low, high = (
         _optional(x, name, ratio, where) for x, name in ((ci_lower, "ci_lower"), (ci_upper, "ci_upper"))
     )
@@ -395,7 +452,27 @@ def _errors(
             f"{where}: the limits {low[i]:g} and {high[i]:g} at position {i} do not hold the ratio {ratio[i]:g}. "
             "Check the transcription."
         )
-    return np.asarray(se_from_width(np.log(high) - np.log(low), _validate.level(level)))
+    level = _validate.level(level)
+    ranges = [
+        wald_range(_printed(x), _printed(a), _printed(b), level)
+        for x, a, b in zip(ratio, low, high, strict=True)
+    ]
+    return _Errors(
+        np.asarray(se_from_width(np.log(high) - np.log(low), level)),
+        np.array([found.se.upper for found in ranges]),
+        np.array(
+            [
+                found.middle.upper < _printed(x).lower * (1.0 - 1e-9)
+                or found.middle.lower > _printed(x).upper * (1.0 + 1e-9)
+                for x, found in zip(ratio, ranges, strict=True)
+            ]
+        ),
+    )
+
+
+def _printed(value: float) -> Interval:
+    """What a number may stand for by its digits; those of a float are the fewest, since zeros at the end are lost."""
+    return Interval(math.nan, math.nan) if math.isnan(value) else ReportedNumber.of(float(value)).interval
 
 
 def _optional(values: Values, name: str, ratio: FloatArray, where: str) -> FloatArray:

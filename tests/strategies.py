@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netsynth.data.characteristic import ReportedCharacteristic
 from netsynth.data.endpoint import ENDPOINTS, Endpoint
-from netsynth.data.factor import ANALYSES, DIRECTIONS, SIGNIFICANCES, ReportedFactor
+from netsynth.data.factor import ANALYSES, DIRECTIONS, SIGNIFICANCES, ReportedFactor, zero_problem
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.quality import JBI_CASE_SERIES, MINORS, QUIPS, Checklist, QualityAssessment
@@ -254,7 +254,8 @@ def characteristics(draw, study=None, name=None, group=None):
 
 @st.composite
 def factors(draw, study=None, group=None):
-    ratio = draw(st.none() | numbers("ratio", high=20))
+    ratio = draw(st.none() | numbers("ratio", high=20).filter(lambda number: not zero_problem(number)))
+    pvalues = numbers("pvalue", high=1, decimals=3, qualifiers=("=", "<", ">", "~"))
     levels = draw(st.sampled_from([("", ""), ("present", "absent"), ("R1", "R0")]))
     group = draw(groups()) if group is None else group
     most = 40 if group.n_total is None else group.n_total // 2
@@ -268,7 +269,7 @@ def factors(draw, study=None, group=None):
         hazard_ratio=ratio,
         ci=None if ratio is None else draw(st.none() | intervals("ratio", around=ratio, high=40, level=0.95)),
         hazard_ratio_for=draw(st.sampled_from(["", *filter(None, levels)])),
-        pvalue=draw(st.none() | numbers("pvalue", high=1, decimals=3, qualifiers=("=", "<", ">", "~"))),
+        pvalue=draw(st.none() | pvalues.filter(lambda number: not zero_problem(number))),
         direction=draw(st.sampled_from(DIRECTIONS)),
         significance=draw(st.sampled_from(SIGNIFICANCES)),
         adjusted_for=draw(st.lists(words(), max_size=2).map(tuple)),

@@ -45,8 +45,12 @@ def test_reference_two_sided_to_one_sided():
     found = combine_pvalues(REFERENCE["p"], direction=direction)
     np.testing.assert_allclose(found.lower, REFERENCE["from_two_sided"], rtol=1e-13)
     np.testing.assert_allclose(found.upper, REFERENCE["from_two_sided"], rtol=1e-13)
-    found = combine_pvalues(REFERENCE["p"], direction=direction, two_sided=False)
-    np.testing.assert_allclose(found.lower, REFERENCE["from_one_sided"], rtol=1e-13)
+    # a one-sided p-value of 1, which metap drops, is refused
+    sure = [i for i, p in enumerate(REFERENCE["p"]) if p < 1]
+    found = combine_pvalues(
+        [REFERENCE["p"][i] for i in sure], direction=[direction[i] for i in sure], two_sided=False
+    )
+    np.testing.assert_allclose(found.lower, [REFERENCE["from_one_sided"][i] for i in sure], rtol=1e-13)
 
 
 def test_both_directions_and_the_smaller_doubled():
@@ -88,6 +92,8 @@ BOUNDS = [
     (ReportedNumber("0.05", "pvalue", "<="), "worse", (0.0, 0.025)),
     (1.0, "better", (0.5, 0.5)),
     ("1", "not stated", (0.5, 0.5)),
+    ("0.000", "worse", (0.0, 0.00025)),
+    ("0.00", "better", (0.9975, 1.0)),
     ("0.04", "none", (0.02, 0.98)),
     ("ns", "none", (0.025, 0.975)),
 ]
@@ -97,6 +103,44 @@ BOUNDS = [
 def test_a_bound_stays_a_bound(value, direction, ends):
     found = combine_pvalues([value], direction=[direction])
     assert (float(found.lower[0]), float(found.upper[0])) == pytest.approx(ends, abs=1e-15)
+
+
+def test_a_one_sided_p_of_1_is_rounded():
+    """Fisher's chi2 of the least that 1.00 may stand for, and nothing infinite to be claimed."""
+    found = combine_pvalues(["1.00", "0.40", "0.30"], direction=["worse"] * 3, two_sided=False)
+    assert (found.lower[0], found.upper[0], found.basis[0]) == (0.995, 1.0, "printed bound")
+    most = stats.chi2.sf(-2 * np.log([0.005, 0.6, 0.7]).sum(), 6)
+    assert found.better.upper == pytest.approx(most, rel=1e-10)
+    assert found.better.lower == 0.0
+    assert found.pvalue.upper == pytest.approx(2 * most, rel=1e-10)
+    turned = combine_pvalues(["1.00", "0.40", "0.30"], direction=["better"] * 3, two_sided=False)
+    assert turned.worse == pytest.approx(tuple(found.better), rel=1e-10)
+
+
+def test_a_two_sided_p_of_1_has_no_direction():
+    found = combine_pvalues(["1.00", 1, 0.3], direction=["worse"] * 3)
+    assert list(found.lower) == list(found.upper) == [0.5, 0.5, 0.15]
+
+
+def test_three_zeros_are_the_bound_that_they_are_for_a_hazard_ratio():
+    zeros, bound = (combine_pvalues([text, "0.3"], direction=["worse"] * 2) for text in ("0.000", "<0.0005"))
+    assert zeros.log_worse == bound.log_worse
+    assert zeros.log_better == bound.log_better
+    assert zeros.basis[0] == "printed bound"
+
+
+@pytest.mark.parametrize(
+    ("p", "why"),
+    [
+        (["0.02"], "the mean z needs two studies for the spread of z"),
+        (["0.02"] * 3, "all p-values are equal, so that z has no spread to compare its mean with"),
+    ],
+)
+def test_why_a_p_value_is_undefined(p, why):
+    found = combine_pvalues(p, direction=["worse"] * len(p), method="mean_z")
+    assert found.problem == why
+    assert f"two-sided p undefined: {why}" in str(found)
+    assert not combine_pvalues(p, direction=["worse"] * len(p)).problem
 
 
 @st.composite
@@ -151,13 +195,20 @@ REFUSED = [
         {"direction": ["worse", "not stated"]},
         r"Oslo: the direction is not stated, without which its p-value cannot be combined with others\. .*",
     ),
-    (
-        {"pvalue": [0.2, 0]},
-        r"Oslo: a p-value of 0 cannot be; it was rounded or cut off\. Give the bound it stands for, such as "
-        r"'<0\.001'\.",
+    *(
+        (
+            {"pvalue": [0.2, zero]},
+            r"Oslo: a p-value is never 0; give it as it is printed, such as '0\.000' or '<0\.001' \(.*\)\.",
+        )
+        for zero in (0, 0.0, "0", "<0", "<0.000")
     ),
-    ({"pvalue": [0.2, "0.000"]}, r"Oslo: a p-value of 0 cannot be; .*"),
-    ({"pvalue": [0.2, "<0"]}, r"Oslo: a p-value of 0 cannot be; .*"),
+    *(
+        (
+            {"pvalue": [0.2, one], "two_sided": False},
+            r"Oslo: a one-sided p-value is never 1; give it as it is printed, such as '1\.00' or '>0\.99'\.",
+        )
+        for one in (1, 1.0, "1", "≥1.00", ">1")
+    ),
     ({"pvalue": [0.2, 1.2]}, r"Oslo: a p-value must lie in \(0, 1\]; got 1\.2\."),
     ({"pvalue": [0.2, math.nan]}, r"Oslo: a p-value must lie in \(0, 1\]; got nan\."),
     ({"pvalue": [0.2, None]}, r"Oslo: a p-value must be a number or text; got None\."),
@@ -166,6 +217,11 @@ REFUSED = [
     (
         {"direction": ["worse", "up"]},
         r"Oslo: direction must be one of worse, better, none, not stated; got 'up'\.",
+    ),
+    (
+        {"direction": "worse"},
+        r"direction must be a list with one word for each of 2 p-values, such as \['worse', \.\.\.\]; got the text "
+        r"'worse'\. If all point one way, give \['worse'\] \* 2\.",
     ),
     ({"method": "sum"}, r"method must be one of fisher, .*; got 'sum'\."),
     ({"method": "fisher", "setting": 2}, r"method 'fisher' has no setting; got setting=2\."),
@@ -253,6 +309,14 @@ def test_a_row_brings_what_it_has():
     text = str(found)
     assert "1 p-value printed as a bound and 2 called significant or not, without a number" in text
     assert "1 study left out: York." in text
+
+
+def test_a_row_prefers_the_interval_to_three_zeros():
+    found = combine_pvalues(
+        row(factor("Bern", p="0.000", hr="4.00", ci=("2.00", "8.00")), factor("Lund", "worse", "0.000"))
+    )
+    assert found.basis == ("confidence interval", "printed bound")
+    assert found.two_sided_upper[1] == 0.0005
 
 
 def test_a_row_with_nothing_to_combine():

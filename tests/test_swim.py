@@ -3,8 +3,8 @@
 import pytest
 
 from netsynth.data.number import ReportedNumber
-from netsynth.datasets import load_nethm
-from netsynth.errors import InvalidInputError
+from netsynth.datasets import load_fibrinogen, load_nethm
+from netsynth.errors import HarmonisationWarning, InvalidInputError
 from netsynth.prognostic import summarize_factors
 from netsynth.pvalues import combine_pvalues
 from netsynth.results.swim import TO_BE_WRITTEN
@@ -66,6 +66,62 @@ def test_what_the_author_writes_stands_there():
     assert "Directions &amp; bounds &lt;only&gt;." in report._repr_html_()
     assert str(report).startswith("Our review: synthesis without meta-analysis")
     assert list(report.summary_frame().loc["6", ["text", "source"]]) == ["GRADE.", "author"]
+
+
+def test_what_was_pooled_is_told():
+    """31 ratios of one endpoint, adjusted, with an interval each."""
+    report = swim_report(summarize_factors(load_fibrinogen()))
+    texts = {item.number: item.text for item in report.items}
+    assert texts["2"] == (
+        "The direction of the effect of the adverse level, from the hazard ratio (31).\n"
+        "No result had to be turned.\n"
+        "Where ratios were pooled, the log hazard ratio of the adverse level; its standard error from confidence "
+        "interval (31)."
+    )
+    assert texts["3"].endswith(
+        "Hazard ratios of each endpoint and kind of analysis were pooled where two studies have them (1 analysis of 31 "
+        "ratios): random effects, tau2 by REML, modified Knapp-Hartung intervals."
+    )
+    assert texts["5"].splitlines() == [
+        "Hazard ratios were kept apart by endpoint and kind of analysis.",
+        "Counts of directions, of one result a study, put together neither endpoints nor kinds of analysis.",
+        "Where hazard ratios were pooled (1), tau2, I2 and prediction intervals are given.",
+    ]
+    assert texts["7"].endswith(
+        "A table of pooled hazard ratios; a forest plot of the pooled hazard ratio, by study."
+    )
+    other = summarize_factors(load_fibrinogen(), tau2_method="CE", ci_method="wald")
+    assert "(1 analysis of 31 ratios): a common effect, Wald intervals." in swim_report(other).item("3").text
+
+
+def test_what_counts_put_together_is_told():
+    """Counted by hand from the rows: kinds of analysis of one endpoint, endpoints of any."""
+    report = swim_report(SUMMARY)
+    kinds = endpoints = 0
+    for row in SUMMARY.rows:
+        if row.endpoint == "any":
+            endpoints += len({result.endpoint for result in row.counted}) > 1
+        else:
+            kinds += len({result.stratum for result in row.counted}) > 1
+    assert min(kinds, endpoints) > 0
+    text = report.item("5").text
+    assert f"kinds of analysis in {kinds} of 46 pairs" in text
+    assert f"endpoints in {endpoints} of 29 factors" in text
+    assert "kept apart and" not in text
+    assert "Where hazard ratios were pooled" not in text
+    assert "forest plot" not in report.item("7").text
+    assert "No hazard ratios were pooled for 46 of 46 pairs" in report.item("3").text
+    assert "enter no test" in report.item("2").text
+    assert " 0 " not in report.item("2").text
+
+
+def test_unlike_ratios_are_told():
+    with pytest.warns(HarmonisationWarning):
+        spread = describe_ratios(SUMMARY.row("hormonal function"))
+    report = swim_report(spread)
+    told = f"hormonal function, any: unlike ratios are described together: {spread.mixed[0]}."
+    assert told in report.item("5").text
+    assert told in report.item("9").hints
 
 
 def test_blank_is_not_an_answer():

@@ -1,12 +1,13 @@
 """The verbs that turn several categories into one slope: reading, refusing, and saying what was done."""
 
+import html
 import math
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 
-from netsynth.errors import InvalidInputError
+from netsynth.errors import InconsistentReportWarning, InvalidInputError
 from netsynth.trend import trend_bounds, trend_from_categories
 
 mpl.use("Agg")
@@ -192,6 +193,100 @@ def test_refused(change, message):
     }
     with pytest.raises(InvalidInputError, match=rf"^{message}$"):
         trend_from_categories(**{**given, **change})
+
+
+DOUBTED = [
+    # an interval whose middle is 0.5, whatever was rounded
+    (
+        {
+            "hazard_ratio": [1, 1.2, 2.1],
+            "se": None,
+            "ci_lower": [None, 0.2, 1.3],
+            "ci_upper": [None, 1.3, 3.4],
+        },
+        [
+            "the confidence interval at position 1 (dose 1) is not symmetric around its ratio 1.2 on the log scale, "
+        ],
+    ),
+    # two events a category: 1/2 + 1/2 = 1
+    (
+        {"n_events": [2, 2, 2], "se": [None, 0.02, 1.1]},
+        [
+            "the category at position 1 (dose 1) has a standard error of at most 0.025, and its 2 events with 2 of the "
+            "reference give at least 1, "
+        ],
+    ),
+    ({"dose": [0, 1, 1]}, ["dose 1 stands for the categories at positions 1 and 2"]),
+    ({"dose": [0, 1, 0]}, ["dose 0 stands for the categories at positions 0 and 2"]),
+]
+PRINTED = {
+    "dose": [0, 1, 2],
+    "hazard_ratio": [1, 1.5, 2.1],
+    "se": [None, 0.22, 0.25],
+    "n_events": [40, 50, 60],
+    "n_total": [200, 180, 150],
+    "study": "Lund",
+}
+
+
+@pytest.mark.parametrize(("change", "messages"), DOUBTED, ids=[m[0][:40] for _, m in DOUBTED])
+def test_what_cannot_be_right_is_told_and_kept(change, messages):
+    with pytest.warns(InconsistentReportWarning) as told:
+        trend = trend_from_categories(**{**PRINTED, **change})
+    assert len(told) == len(trend.warnings) == len(messages)
+    for warning, said, message in zip(told, trend.warnings, messages, strict=True):
+        assert str(warning.message).startswith(f"Lund: {message}")
+        assert warning.filename == __file__
+        assert said.where == "Lund"
+        assert said.message.startswith(message)
+        assert str(said) in str(trend)
+        assert said.message in html.unescape(trend._repr_html_())
+    assert math.isfinite(trend.slope)
+
+
+@pytest.mark.parametrize("at", [0, 2, 3])
+def test_bounds_tell_it_too(at):
+    change, messages = DOUBTED[at]
+    given = {name: value for name, value in {**PRINTED, **change}.items() if not name.startswith("n_")}
+    with pytest.warns(InconsistentReportWarning) as told:
+        bounds = trend_bounds(**given)
+    assert [str(warning.message) for warning in told] == [f"Lund: {bounds.warnings[0].message}"]
+    assert bounds.warnings[0].message.startswith(messages[0])
+    assert str(bounds.warnings[0]) in str(bounds)
+    assert warnings_of(bounds) == [bounds.warnings[0].message]
+
+
+def warnings_of(bounds):
+    return [said.message for said in bounds.warnings if said.message in html.unescape(bounds._repr_html_())]
+
+
+def test_rounding_is_no_contradiction():
+    """Ratios, limits and standard errors of one table of rates, printed with any number of decimals."""
+    cases, years = np.array([30.0, 45, 60, 8]), np.array([900.0, 1000, 1000, 60])
+    ratio = cases / years * years[0] / cases[0]
+    se = np.sqrt(1 / cases + 1 / cases[0])
+    counts = {"n_events": cases, "person_time": years}
+    for decimals in (1, 2, 3, 12):
+        low, high = (np.round(ratio * np.exp(sign * 1.959964 * se), decimals) for sign in (-1, 1))
+        printed = np.round(ratio, decimals)
+        low[0] = high[0] = math.nan
+        assert not trend_from_categories(
+            [0, 1, 2, 3], printed, ci_lower=low, ci_upper=high, **counts
+        ).warnings
+        errors = np.round(se, decimals)
+        errors[0] = math.nan
+        assert not trend_from_categories([0, 1, 2, 3], printed, se=errors, **counts).warnings
+
+
+def test_no_fit_knows_more_than_a_table_of_its_events():
+    """Cox's information of random risk sets with three categories, at shares that add up to the events."""
+    rng = np.random.default_rng(3)
+    for _ in range(50):
+        shares = rng.dirichlet([1.0, 1.0, 1.0], size=rng.integers(20, 60))
+        events = shares.sum(axis=0)  # the score is zero
+        information = sum(np.diag(p) - np.outer(p, p) for p in shares)[1:, 1:]
+        variance = np.diag(np.linalg.inv(information))
+        assert (variance >= 1 / events[1:] + 1 / events[0] - 1e-9).all()
 
 
 def test_two_categories_are_no_trend():

@@ -28,7 +28,6 @@ __all__ = ["directions", "events", "intervals", "pvalues", "ways"]
 #: By how much the statistic of another test, such as the log-rank test, seldom and hardly ever differs from that of the
 #: interval: by a quarter in 3 to 4% and by a half in 1% of random parts of real trials.
 SELDOM, HARDLY_EVER = 0.25, 0.5
-ALPHA: Final = 0.05
 
 
 class _Wald(NamedTuple):
@@ -335,55 +334,19 @@ class _Problem(NamedTuple):
 _AGREES: Final = _Problem()
 
 
-def _log_interval(result: ReportedFactor) -> Interval | None:
-    """Limits of the log ratio of the adverse level by the rounding of the ratio alone."""
-    ratio = result.hazard_ratio
-    if ratio is None or not is_sharp(ratio) or ratio.value <= 0:
-        return None
-    low, high = (math.log(end) if end > 0 else -math.inf for end in ratio.interval)
-    return Interval(-high, -low) if result.is_inverted else Interval(low, high)
-
-
 def _word(result: ReportedFactor) -> _Problem | None:
     """The direction in words against the ratio."""
-    span = _log_interval(result)
-    if span is None or result.direction not in ("worse", "better"):
+    ratio = result.hazard_ratio
+    if ratio is None or not is_sharp(ratio) or result.direction not in ("worse", "better"):
         return None
-    opposite = span.upper < 0 if result.direction == "worse" else span.lower > 0
-    if not opposite:
-        return _AGREES
-    level = result.hazard_ratio_for or result.adverse_level or "the adverse level"
-    return _Problem(
-        "incoherent",
-        f"{result.adverse_level or 'the adverse level'} is said to do {result.direction}, yet the ratio for {level} is "
-        f"{result.hazard_ratio}",
-        "the ratio speaks of the other level",
-    )
+    return _Problem("incoherent", result.direction_problem, "the ratio speaks of the other level")
 
 
 def _significance(result: ReportedFactor) -> _Problem | None:
     """What is called significant or not against p-value and interval."""
-    wald, p = _wald(result), result.pvalue
-    if result.significance not in ("yes", "no") or (isinstance(wald, str) and p is None):
+    if result.significance not in ("yes", "no") or (isinstance(_wald(result), str) and result.pvalue is None):
         return None
-    includes = excludes = False
-    if not isinstance(wald, str) and abs(wald.level - 0.95) < 1e-9:
-        includes = wald.lower.interval.upper < 1 < wald.upper.interval.lower
-        excludes = wald.lower.interval.lower > 1 or wald.upper.interval.upper < 1
-    if p is not None and p.qualifier != "~":
-        includes = includes or p.interval.lower > ALPHA or (p.qualifier == ">" and p.value >= ALPHA)
-        excludes = excludes or p.interval.upper < ALPHA or (p.qualifier == "<" and p.value <= ALPHA)
-    wrong = includes if result.significance == "yes" else excludes
-    if not wrong:
-        return _AGREES
-    word = "significant" if result.significance == "yes" else "not significant"
-    shown = [] if isinstance(wald, str) else [_shown(wald)]
-    shown += [] if p is None else [f"p {p.bare.removesuffix(p.text) or '='} {p.text}"]
-    return _Problem(
-        "suspicious",
-        f"said to be {word}, with {_format.listing(shown)}",
-        "significance was not judged at 0.05",
-    )
+    return _Problem("suspicious", result.significance_problem, "significance was not judged at 0.05")
 
 
 def _curves(case: Case, result: ReportedFactor) -> _Problem | None:

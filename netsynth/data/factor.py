@@ -21,6 +21,7 @@ __all__ = [
     "Direction",
     "ReportedFactor",
     "Significance",
+    "zero_problem",
 ]
 
 Analysis = Literal["univariable", "multivariable", "matched", "pooled", "not stated"]
@@ -29,6 +30,30 @@ Significance = Literal["yes", "no", "not tested", "not stated"]
 ANALYSES: Final[tuple[Analysis, ...]] = ("univariable", "multivariable", "matched", "pooled", "not stated")
 DIRECTIONS: Final[tuple[Direction, ...]] = ("worse", "better", "none", "not stated")
 SIGNIFICANCES: Final[tuple[Significance, ...]] = ("yes", "no", "not tested", "not stated")
+#: Level at which a result that is called significant, or not, is taken to be judged.
+ALPHA: Final = 0.05
+
+
+def zero_problem(number: ReportedNumber) -> str:
+    """What is wrong with a p-value or a hazard ratio of 0, which no study has; empty when it is none.
+
+    Examples
+    --------
+    >>> zero_problem(ReportedNumber("0", "pvalue"))
+    "a p-value is never 0; give it as it is printed, such as '0.000' or '<0.001' (a spreadsheet turns 0.000 into 0)"
+    >>> zero_problem(ReportedNumber("0.000", "pvalue"))
+    ''
+    """
+    is_below = number.qualifier in ("<", "<=")
+    if number.value != 0.0 or not (is_below or (number.is_exact and number.decimals < 1)):
+        return ""
+    name, digits, bound = (
+        ("p-value", "0.000", "<0.001") if number.unit == "pvalue" else ("hazard ratio", "0.00", "<0.01")
+    )
+    return (
+        f"a {name} is never 0; give it as it is printed, such as '{digits}' or '{bound}' (a spreadsheet turns {digits} "
+        "into 0)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +69,21 @@ class ReportedFactor(Record):
     endpoint : Endpoint
         The outcome.
     adverse_level, reference_level : str
-        The level said or thought to do worse, and what it is compared with; empty when not stated.
+        The level said or thought to do worse, and what it is compared with; empty when not stated. A factor per unit,
+        such as "per 1 year", has no reference level. Whether an empty one of a factor of groups means the rest of the
+        patients or some of them nobody can tell.
     analysis : {"univariable", "multivariable", "matched", "pooled", "not stated"}
         "pooled" marks the result of another meta-analysis, which is no study's own.
     hazard_ratio : ReportedNumber or None
-        As printed, for `hazard_ratio_for` against the other level.
+        As printed, for `hazard_ratio_for` against the other level; "0.00" is a ratio below 0.005.
     ci : ReportedInterval or None
         Confidence interval of `hazard_ratio`.
     hazard_ratio_for : str
         The level the printed ratio speaks of; empty means the adverse level.
     pvalue : ReportedNumber or None
-        Unit "pvalue"; a bound keeps its qualifier.
+        Unit "pvalue"; a bound keeps its qualifier, and "0.000" is one, below 0.0005.
     direction : {"worse", "better", "none", "not stated"}
-        How the adverse level fares, as the source puts it.
+        How the adverse level fares, as the source puts it; see `shown_direction`.
     significance : {"yes", "no", "not tested", "not stated"}
         As the source puts it.
     adjusted_for : tuple of str
@@ -75,9 +102,9 @@ class ReportedFactor(Record):
     Raises
     ------
     InvalidInputError
-        If a hazard ratio or a p-value has another unit, its interval does not contain it, it speaks of a level that is
-        neither the adverse nor the reference level, a word is outside its vocabulary, or events and patients are no
-        whole numbers or contradict each other.
+        If a hazard ratio or a p-value has another unit or is 0 without decimals, its interval does not contain it, it
+        speaks of a level that is neither the adverse nor the reference level, both levels are the same, a word is
+        outside its vocabulary, or events and patients are no whole numbers or contradict each other.
 
     Examples
     --------
@@ -122,6 +149,12 @@ class ReportedFactor(Record):
         _validate.choice(self.direction, "direction", DIRECTIONS, where=where)
         _validate.choice(self.significance, "significance", SIGNIFICANCES, where=where)
         levels = (self.adverse_level, self.reference_level)
+        adverse, reference = (" ".join(level.split()).casefold() for level in levels)
+        if adverse and adverse == reference:
+            raise InvalidInputError(
+                f"{where}: both levels are {levels[0]!r}, which compares nothing. Give two levels, and leave empty "
+                "what is not stated."
+            )
         if self.hazard_ratio_for and self.hazard_ratio_for not in levels:
             raise InvalidInputError(
                 f"{where}: the hazard ratio is for {self.hazard_ratio_for!r}, which is neither the adverse level "
@@ -135,6 +168,8 @@ class ReportedFactor(Record):
                 raise InvalidInputError(
                     f"{where}: a hazard ratio is a number with the unit 'ratio'; got {self.hazard_ratio}."
                 )
+            if problem := zero_problem(self.hazard_ratio):
+                raise InvalidInputError(f"{where}: {problem}.")
             for end in () if self.ci is None else (self.ci.lower, self.ci.upper):
                 if end is not None and end.unit != "ratio":
                     raise InvalidInputError(f"{where}: the limits of a hazard ratio are ratios; got {end}.")
@@ -147,6 +182,8 @@ class ReportedFactor(Record):
             raise InvalidInputError(
                 f"{where}: a p-value is a number with the unit 'pvalue'; got {self.pvalue} {self.pvalue.unit!r}."
             )
+        if self.pvalue is not None and (problem := zero_problem(self.pvalue)):
+            raise InvalidInputError(f"{where}: {problem}.")
 
     def _check_counts(self, where: str) -> None:
         """Whole numbers that can stand together."""
@@ -201,11 +238,94 @@ class ReportedFactor(Record):
         return (-high, -low) if self.is_inverted else (low, high)
 
     @property
-    def shown_direction(self) -> Direction:
-        """How the adverse level fares: by the hazard ratio where there is one, else as the source puts it."""
-        if not math.isnan(self.log_hr):
+    def ratio_side(self) -> int:
+        """1 if the ratio is above 1 for the adverse level whatever was rounded, -1 if below, 0 if it may be either."""
+        ratio = self.hazard_ratio
+        if ratio is None:
+            return 0
+        low, high = ratio.interval
+        above = low > 1 or (ratio.qualifier == ">" and low == 1)
+        below = high < 1 or (ratio.qualifier == "<" and high == 1)
+        return (above - below) * (-1 if self.is_inverted else 1)
+
+    @property
+    def ratio_direction(self) -> Direction:
+        """How the adverse level fares by the hazard ratio; "not stated" without one, or if a bound leaves it open.
+
+        Examples
+        --------
+        >>> from netsynth.data.endpoint import find_endpoint
+        >>> os = find_endpoint("OS")
+        >>> [
+        ...     ReportedFactor("Xiang", "grade", os, hazard_ratio=ReportedNumber(*printed)).ratio_direction
+        ...     for printed in (("1.85", "ratio"), ("0.00", "ratio"), ("2.0", "ratio", "<"))
+        ... ]
+        ['worse', 'better', 'not stated']
+        """
+        ratio = self.hazard_ratio
+        if ratio is None:
+            return "not stated"
+        if ratio.is_exact and ratio.value > 0:
             return "worse" if self.log_hr > 0 else "better" if self.log_hr < 0 else "none"
-        return self.direction
+        side = self.ratio_side
+        return "worse" if side > 0 else "better" if side < 0 else "not stated"
+
+    @property
+    def shown_direction(self) -> Direction:
+        """How the adverse level fares: by the hazard ratio where it tells, else as the source puts it."""
+        by_ratio = self.ratio_direction
+        return self.direction if by_ratio == "not stated" else by_ratio
+
+    @property
+    def direction_problem(self) -> str:
+        """How the direction in words contradicts the hazard ratio; empty when it does not."""
+        said = {"worse": 1, "better": -1}.get(self.direction, 0)
+        if self.hazard_ratio is None or self.hazard_ratio.qualifier == "~" or said * self.ratio_side >= 0:
+            return ""
+        adverse = self.adverse_level or "the adverse level"
+        return (
+            f"{adverse} is said to do {self.direction}, yet the ratio for {self.hazard_ratio_for or adverse} is "
+            f"{self.hazard_ratio}"
+        )
+
+    @property
+    def significance_problem(self) -> str:
+        """How what is called significant or not contradicts p-value or interval, at 0.05; empty when it does not."""
+        ratio, ci, p = self.hazard_ratio, self.ci, self.pvalue
+        includes = excludes = False
+        shown = []
+        low, high = (None, None) if ci is None else (ci.lower, ci.upper)
+        if low is not None and high is not None and low.qualifier == high.qualifier == "=":
+            level = (ci.level if ci is not None else None) or 0.95
+            shown.append(f"HR {ratio} ({level:.0%} CI {ci})")
+            if abs(level - (1.0 - ALPHA)) < 1e-9:
+                includes = low.interval.upper < 1 < high.interval.lower
+                excludes = low.interval.lower > 1 or high.interval.upper < 1
+        if p is not None:
+            shown.append(f"p {p.bare.removesuffix(p.text) or '='} {p.text}")
+            if p.qualifier != "~":
+                least, most = p.interval
+                includes = includes or least > ALPHA or (p.qualifier == ">" and least >= ALPHA)
+                excludes = excludes or most < ALPHA or (p.qualifier == "<" and most <= ALPHA)
+        wrong = {"yes": includes, "no": excludes}.get(self.significance, False)
+        word = "significant" if self.significance == "yes" else "not significant"
+        return f"said to be {word}, with {_format.listing(shown)}" if wrong else ""
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """What the record says that cannot all be right, in words: direction and significance against the numbers.
+
+        Examples
+        --------
+        >>> from netsynth.data.endpoint import find_endpoint
+        >>> found = ReportedFactor(
+        ...     "Xiang", "grade", find_endpoint("OS"), "G3", "G1/2", direction="better", significance="yes",
+        ...     hazard_ratio=ReportedNumber("2.0", "ratio"), pvalue=ReportedNumber("0.4", "pvalue"),
+        ... )
+        >>> found.contradictions
+        ('G3 is said to do better, yet the ratio for G3 is 2.0', 'said to be significant, with p = 0.4')
+        """
+        return tuple(text for text in (self.direction_problem, self.significance_problem) if text)
 
     def __str__(self) -> str:
         levels = " vs ".join(level for level in (self.adverse_level, self.reference_level) if level)

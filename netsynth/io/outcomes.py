@@ -18,6 +18,7 @@ from netsynth.data.factor import (
     Direction,
     ReportedFactor,
     Significance,
+    zero_problem,
 )
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.study import Group
@@ -310,6 +311,9 @@ def read_factors(rows: TableRows, known: Known) -> list[ReportedFactor]:
         ratio = rows.printed("hr", "ratio")
         ci = rows.interval("ratio")
         pvalue = rows.qualified("p_value", "p_operator", "pvalue")
+        for column, printed in (("hr", ratio), ("p_value", pvalue)):
+            if printed is not None and (problem := zero_problem(printed)):
+                rows.complain(column, f"{text}, {factor}: {problem}", "a number above 0")
         significance = rows.word("significant", _SIGNIFICANCES, "not stated")
         direction = rows.word("direction", _DIRECTIONS, "not stated")
         group = rows.group("n_analysed")

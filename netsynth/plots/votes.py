@@ -35,6 +35,8 @@ HALF: Final[Look] = {"color": _style.INK, "lw": 0.7, "zorder": 1}
 def vote_plot(votes: VoteCount, *, ax: Axes | None = None) -> Axes:
     """Share of studies that found worse, by each way of counting, with exact and Wilson intervals.
 
+    Only directions that are stated are shown; those inferred from a significant result have no share.
+
     Parameters
     ----------
     votes : VoteCount
@@ -67,7 +69,9 @@ def vote_plot(votes: VoteCount, *, ax: Axes | None = None) -> Axes:
         f"All results, {100 * votes.share:g}% agree",
         votes.weight_name.capitalize(),
     ]
-    texts = [f"{count.n_worse} of {count.n_directed}" for count in counts] + [f"{votes.n_weighted} studies"]
+    texts = [f"{count.n_stated_worse} of {count.n_stated}" for count in counts] + [
+        f"{votes.n_weighted} studies"
+    ]
     tests = [count.shown_pvalue for count in counts]
     weighted = _format.pvalue(votes.weighted_pvalue).removeprefix("p ").removeprefix("= ")
     tests.append(weighted if votes.n_weighted > 1 else "")
@@ -91,7 +95,7 @@ def vote_plot(votes: VoteCount, *, ax: Axes | None = None) -> Axes:
 
 
 def _draw(ax: Axes, count: DirectionCount, y: float) -> None:
-    if count.n_directed:
+    if count.n_stated:
         for look, ends in ((WILSON, count.wilson_interval()), (EXACT, count.confidence_interval())):
             ax.plot([100 * end for end in ends], [y, y], **look)
         ax.plot([100 * count.proportion], [y], **SHARE)

@@ -224,8 +224,19 @@ class CombinedPValue:
         return f"{name}, {self.setting[0]} {self.setting[1]:g}" if self.setting else name
 
     @property
+    def problem(self) -> str:
+        """Why the combined p-value is undefined; empty when it is not."""
+        if not math.isnan(self.log_pvalue.lower):
+            return ""
+        if self.k < 2:
+            return "the mean z needs two studies for the spread of z"
+        return "all p-values are equal, so that z has no spread to compare its mean with"
+
+    @property
     def shown(self) -> str:
-        """`pvalue` for people, with the direction it speaks for."""
+        """`pvalue` for people, with the direction it speaks for, or why it is undefined."""
+        if self.problem:
+            return f"p undefined: {self.problem}"
         towards = {"undecided": "; its direction is undecided"}.get(self.side, f", towards {self.side}")
         return f"{shown_pvalue(self.pvalue)}{towards}"
 

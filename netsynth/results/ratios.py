@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netsynth import _format
 from netsynth._typing import FloatArray
+from netsynth.errors import Caution
 from netsynth.results.evidence import Stratum
 
 if TYPE_CHECKING:
@@ -28,25 +29,30 @@ class RatioSpread:
         What the ratios are of.
     study : tuple of str
         Studies with a ratio.
-    stratum : tuple of str
-        Kind of analysis of each.
+    stratum, study_endpoint, comparison : tuple of str
+        Kind of analysis of each, its endpoint, and the levels it compares.
     log_hr : ndarray, shape (k,)
         Their log hazard ratios, read-only.
     q1, median, q3 : float
         Quartiles of `log_hr`.
     without : tuple of str
         Studies that are counted for this factor but print no such ratio.
+    warnings : tuple of Caution
+        What to keep in mind.
     """
 
     factor: str
     endpoint: str
     study: tuple[str, ...]
     stratum: tuple[Stratum, ...]
+    study_endpoint: tuple[str, ...]
+    comparison: tuple[str, ...]
     log_hr: FloatArray
     q1: float
     median: float
     q3: float
     without: tuple[str, ...]
+    warnings: tuple[Caution, ...] = ()
 
     @property
     def k(self) -> int:
@@ -92,17 +98,34 @@ class RatioSpread:
         quartiles = f"IQR, {_format.span(q1, q3)}; " if self.k > 3 else ""
         return f"median HR {median} ({quartiles}range, {_format.span(low, high)}) in {self.k} studies"
 
+    @property
+    def mixed(self) -> list[str]:
+        """What is unlike among the ratios, with numbers of studies; empty where they may be compared."""
+        unlike = (
+            ("endpoints", [code.replace("_", " ") for code in self.study_endpoint]),
+            ("kinds of analysis", list(self.stratum)),
+            ("comparisons", list(self.comparison)),
+        )
+        return [
+            f"{name} {_format.listing(f'{word} ({n})' for word, n in Counter(words).items())}"
+            for name, words in unlike
+            if len(set(words)) > 1
+        ]
+
     def __str__(self) -> str:
         kinds = Counter(self.stratum)
-        mixed = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        strata = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
         without = (
             f"; {_format.plural(self.n_without, 'study prints', 'studies print')} none"
             if self.without
             else ""
         )
-        return f"{self.factor}, {self.endpoint}: {self.words}{without} ({mixed}). Not pooled."
+        mixed = f" Unlike: {'; '.join(self.mixed)}." if self.mixed else ""
+        return f"{self.factor}, {self.endpoint}: {self.words}{without} ({strata}). Not pooled.{mixed}"
 
     def _repr_html_(self) -> str:
         return _format.html_table(
-            ("factor", "endpoint", "hazard ratios"), [(self.factor, self.endpoint, self.words)]
+            ("factor", "endpoint", "hazard ratios"),
+            [(self.factor, self.endpoint, self.words)],
+            caption=f"Unlike: {'; '.join(self.mixed)}." if self.mixed else "",
         )

@@ -11,6 +11,7 @@ from scipy.special import chdtrc
 
 from netsynth import _format, _validate
 from netsynth._typing import FloatArray, Interval
+from netsynth.errors import Caution
 from netsynth.kernels import intervals
 from netsynth.kernels.trend import TrendDesign
 
@@ -69,6 +70,8 @@ class CategoryTrend:
         What stood in the denominators: "person-time", "patients", or "" for floated variances.
     alternatives : tuple of TrendSlope
         The same by every other method the numbers allow, that ignoring the covariance included.
+    warnings : tuple of Caution
+        What to keep in mind.
     """
 
     study: str
@@ -85,6 +88,7 @@ class CategoryTrend:
     covariance: FloatArray
     denominators: str
     alternatives: tuple[TrendSlope, ...]
+    warnings: tuple[Caution, ...] = ()
 
     @property
     def q_df(self) -> int:
@@ -175,14 +179,17 @@ class CategoryTrend:
             rows.append(("straight line", f"Q {self.q:.2f} on {self.q_df} df, {p}"))
         return rows
 
+    def _notes(self) -> list[str]:
+        stand = self.denominators == "patients" and self.design == "rate"
+        notes = ["Numbers of patients stand for person-time."] if stand else []
+        return notes + [str(said) for said in self.warnings]
+
     def __str__(self) -> str:
-        notes = []
-        if self.denominators == "patients" and self.design == "rate":
-            notes.append("Numbers of patients stand for person-time.")
-        return _format.labelled_lines(self._title(), self._rows(), notes)
+        return _format.labelled_lines(self._title(), self._rows(), self._notes())
 
     def _repr_html_(self) -> str:
-        return _format.html_table(("", ""), self._rows(), caption=self._title())
+        caption = ". ".join([self._title(), *self._notes()])
+        return _format.html_table(("", ""), self._rows(), caption=caption)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +212,8 @@ class TrendBounds:
         The line of a covariance of zero.
     n_categories : int
         With the reference.
+    warnings : tuple of Caution
+        What to keep in mind.
     """
 
     study: str
@@ -218,6 +227,7 @@ class TrendBounds:
     se_upper: float
     independent: TrendSlope
     n_categories: int
+    warnings: tuple[Caution, ...] = ()
 
     @property
     def natural(self) -> Interval:
@@ -260,7 +270,8 @@ class TrendBounds:
         return f"{where}ratio{per} from {self.n_categories} categories, covariance unknown"
 
     def __str__(self) -> str:
-        return _format.labelled_lines(self._title(), self._rows())
+        return _format.labelled_lines(self._title(), self._rows(), self.warnings)
 
     def _repr_html_(self) -> str:
-        return _format.html_table(("", ""), self._rows(), caption=self._title())
+        caption = ". ".join([self._title(), *map(str, self.warnings)])
+        return _format.html_table(("", ""), self._rows(), caption=caption)

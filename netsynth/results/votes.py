@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from netsynth import _format
 from netsynth._typing import Interval
-from netsynth.data.factor import Significance
+from netsynth.data.factor import Direction, Significance
 from netsynth.results.directions import DirectionCount
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ StudyDirection = Literal["worse", "better", "none", "conflicting", "not stated"]
 _CAVEAT = "Counting directions says nothing about the size of an effect."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyVotes:
     """All results of one study on one factor.
 
@@ -34,11 +34,17 @@ class StudyVotes:
     study : str
         Its label.
     n_worse, n_better, n_none, n_not_stated : int
-        Its results by direction.
+        Its results by direction; inferred ones among them.
+    n_inferred : int
+        Of these the ones inferred from which level a significant result names as adverse.
     direction : {"worse", "better", "none", "conflicting", "not stated"}
-        Of the study, by the share of its results that agree.
+        Of the study, by the share of its results that agree: of those that state a direction, else of the inferred.
+    is_inferred : bool
+        Whether no result of the study states a direction, so that `direction` is inferred.
     chosen : str
         Direction of the one result that is counted.
+    is_chosen_inferred : bool
+        Whether that is inferred.
     weight : float
         Weight in the weighted count; nan where its size is not known.
     """
@@ -48,8 +54,11 @@ class StudyVotes:
     n_better: int
     n_none: int
     n_not_stated: int
+    n_inferred: int
     direction: StudyDirection
-    chosen: StudyDirection
+    is_inferred: bool
+    chosen: Direction
+    is_chosen_inferred: bool
     weight: float
 
 
@@ -62,7 +71,7 @@ class VoteCount:
     factor, endpoint : str
         What is counted.
     chosen : DirectionCount
-        One result a study, as `FactorRow.directions`.
+        One result a study, as `FactorRow.directions`. Like `within`, it tests the directions that are stated.
     within : DirectionCount
         One direction a study from all its results; conflicting studies are among those of no direction.
     share : float
@@ -72,7 +81,8 @@ class VoteCount:
     weight_name : str
         What the weights are.
     weighted_share : float
-        Share of the weight on the side of worse, of the studies with a direction and a known size; nan without one.
+        Share of the weight on the side of worse, of the studies that state a direction and have a known size; nan
+        without one.
     weighted_pvalue : float
         Sign test with these weights.
     n_weighted : int
@@ -112,6 +122,9 @@ class VoteCount:
                     "n_better": count.n_better,
                     "n_none": count.n_none,
                     "n_not_stated": count.n_not_stated,
+                    "n_inferred": count.n_inferred,
+                    "n_stated": count.n_stated,
+                    "n_stated_worse": count.n_stated_worse,
                     "proportion_worse": count.proportion,
                     "exact_lower": exact.lower,
                     "exact_upper": exact.upper,
@@ -121,8 +134,9 @@ class VoteCount:
                 }
             )
         nothing = dict.fromkeys(("exact_lower", "exact_upper", "wilson_lower", "wilson_upper"), np.nan)
-        directed = [votes for votes in self.studies if votes.weight > 0]
-        found = Counter(votes.chosen for votes in directed)
+        sized = [votes for votes in self.studies if votes.weight > 0]
+        found = Counter(votes.chosen for votes in sized)
+        stated = Counter(votes.chosen for votes in sized if not votes.is_chosen_inferred)
         rows.append(
             {
                 "counted": self.weight_name,
@@ -130,6 +144,9 @@ class VoteCount:
                 "n_better": found["better"],
                 "n_none": found["none"],
                 "n_not_stated": found["not stated"],
+                "n_inferred": sum(votes.is_chosen_inferred for votes in sized),
+                "n_stated": self.n_weighted,
+                "n_stated_worse": stated["worse"],
                 "proportion_worse": self.weighted_share,
                 **nothing,
                 "sign_pvalue": self.weighted_pvalue,
@@ -141,8 +158,7 @@ class VoteCount:
         """One row a study: its results by direction, what they make together, and its weight."""
         import pandas as pd
 
-        names = ("study", "n_worse", "n_better", "n_none", "n_not_stated", "direction", "chosen", "weight")
-        return pd.DataFrame([{name: getattr(votes, name) for name in names} for votes in self.studies])
+        return pd.DataFrame([asdict(votes) for votes in self.studies])
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Share of worse by each way of counting with its intervals; needs matplotlib."""
@@ -158,7 +174,8 @@ class VoteCount:
         conflicting = f"; {self.n_conflicting} conflicting" if self.n_conflicting else ""
         rows.append((f"{100 * self.share:g}% of all results", f"{self.within}{conflicting}"))
         if math.isnan(self.weighted_share):
-            weighted = "no study with a direction has a known size"
+            kind = "stated " if self.chosen.n_inferred else ""
+            weighted = f"no study with a {kind}direction has a known size"
         else:
             # two studies or fewer cannot reach any p-value below one half
             p = f"; sign test {_format.pvalue(self.weighted_pvalue)}" if self.n_weighted > 1 else ""
@@ -166,9 +183,12 @@ class VoteCount:
             weighted = f"{100 * self.weighted_share:.0f}% of the weight for worse ({studies}{p})"
         rows.append((self.weight_name, weighted))
         low, high = self.wilson
-        rows.append(
-            ("Wilson interval", f"95% CI {_format.span(f'{100 * low:.0f}', f'{100 * high:.0f}', '%')}")
-        )
+        span = _format.span(f"{100 * low:.0f}", f"{100 * high:.0f}", "%")
+        problem = self.chosen.problem
+        if problem:
+            rows.append(("sign test", f"undefined: {problem}"))
+        else:
+            rows.append(("Wilson interval", f"95% CI {span}"))
         said = self.significance
         tested = said["yes"] + said["no"]
         rows.append(("statistically significant results (not a synthesis)", f"{said['yes']} of {tested}"))

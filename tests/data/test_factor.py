@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import strategies as records
@@ -122,6 +123,108 @@ def test_shown(record, shown):
     assert str(record) == shown
 
 
+@pytest.mark.parametrize(
+    ("digits", "qualifier", "level", "told", "shown"),
+    [
+        ("0.00", "=", "", "not stated", "better"),
+        ("0.00", "=", "well", "better", "worse"),
+        ("0.0", "~", "", "not stated", "better"),
+        ("0.5", "<", "", "not stated", "better"),
+        ("1", "<", "", "not stated", "better"),
+        ("1", ">", "well", "not stated", "better"),
+        ("1", ">=", "", "not stated", "not stated"),
+        ("2.0", "<", "", "not stated", "not stated"),
+        ("2.0", "<", "", "better", "better"),
+        ("0.5", ">", "", "worse", "worse"),
+    ],
+)
+def test_a_ratio_that_is_rounded_to_0_or_a_bound_tells_the_direction_where_it_must(
+    digits, qualifier, level, told, shown
+):
+    found = grade(
+        hazard_ratio=ReportedNumber(digits, "ratio", qualifier), hazard_ratio_for=level, direction=told
+    )
+    assert found.shown_direction == shown
+
+
+def test_a_p_value_of_three_zeros_is_a_bound():
+    assert grade(pvalue=ReportedNumber("0.000", "pvalue")).pvalue.interval == (0.0, 0.0005)
+
+
+def p_value(text, qualifier="="):
+    return ReportedNumber(text, "pvalue", qualifier)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"hazard_ratio": ratio("2.0"), "ci": limits("1.2", "3.3"), "direction": "better"},
+            ("poor is said to do better, yet the ratio for poor is 2.0",),
+        ),
+        (
+            {"hazard_ratio": ratio("2.0"), "hazard_ratio_for": "well", "direction": "worse"},
+            ("poor is said to do worse, yet the ratio for well is 2.0",),
+        ),
+        (
+            {"hazard_ratio": ratio("0.00"), "direction": "worse"},
+            ("poor is said to do worse, yet the ratio for poor is 0.00",),
+        ),
+        ({"hazard_ratio": ratio("1.0"), "direction": "worse"}, ()),
+        ({"hazard_ratio": ratio("2.0"), "direction": "worse"}, ()),
+        ({"direction": "worse", "significance": "yes"}, ()),
+        ({"pvalue": p_value("0.4"), "significance": "yes"}, ("said to be significant, with p = 0.4",)),
+        ({"pvalue": p_value("0.05", ">"), "significance": "yes"}, ("said to be significant, with p > 0.05",)),
+        ({"pvalue": p_value("0.05"), "significance": "yes"}, ()),
+        ({"pvalue": p_value("0.4", "~"), "significance": "yes"}, ()),
+        (
+            {"pvalue": p_value("0.001", "<"), "significance": "no"},
+            ("said to be not significant, with p < 0.001",),
+        ),
+        (
+            {"hazard_ratio": ratio("2.0"), "ci": limits("0.5", "8.0"), "significance": "yes"},
+            ("said to be significant, with HR 2.0 (95% CI 0.5–8.0)",),
+        ),
+        (
+            {"hazard_ratio": ratio("2.0"), "ci": limits("1.2", "3.3"), "significance": "no"},
+            ("said to be not significant, with HR 2.0 (95% CI 1.2–3.3)",),
+        ),
+        ({"hazard_ratio": ratio("2.0"), "ci": limits("1.0", "4.0"), "significance": "no"}, ()),
+        ({"hazard_ratio": ratio("2.0"), "ci": limits("1.2", None), "significance": "no"}, ()),
+        (
+            {
+                "hazard_ratio": ratio("2.0"),
+                "ci": ReportedInterval.of("1.2", "3.3", "ratio", 0.9),
+                "significance": "no",
+            },
+            (),
+        ),
+        (
+            {
+                "hazard_ratio": ratio("2.0"),
+                "direction": "better",
+                "pvalue": p_value("0.4"),
+                "significance": "yes",
+            },
+            (
+                "poor is said to do better, yet the ratio for poor is 2.0",
+                "said to be significant, with p = 0.4",
+            ),
+        ),
+    ],
+)
+def test_what_cannot_all_be_right_is_named(given, words):
+    assert grade(**given).contradictions == words
+
+
+@given(records.factors())
+def test_a_record_that_follows_its_ratio_contradicts_nothing(record):
+    """Worse above 1 and better below: whatever the digits stand for may be so."""
+    if record.ratio_direction == "not stated":
+        return
+    assert not replace(record, direction=record.ratio_direction).direction_problem
+
+
 REFUSED = [
     (lambda: ReportedFactor("", "age", OS), "study must be a non-empty text; got ''."),
     (lambda: ReportedFactor("Xiang", " ", OS), "factor must be a non-empty text; got ' '."),
@@ -167,6 +270,24 @@ REFUSED = [
     (
         lambda: grade(pvalue=ReportedNumber("", "pvalue", "not reached")),
         "Xiang, grade: a p-value is a number with the unit 'pvalue'; got not reached 'pvalue'.",
+    ),
+    *(
+        (
+            lambda number=number: grade(pvalue=number),
+            "Xiang, grade: a p-value is never 0; give it as it is printed, such as '0.000' or '<0.001' (a spreadsheet "
+            "turns 0.000 into 0).",
+        )
+        for number in (ReportedNumber("0", "pvalue"), ReportedNumber("0.00", "pvalue", "<"))
+    ),
+    (
+        lambda: grade(hazard_ratio=ratio("0"), ci=limits("0", "0.5")),
+        "Xiang, grade: a hazard ratio is never 0; give it as it is printed, such as '0.00' or '<0.01' (a spreadsheet "
+        "turns 0.00 into 0).",
+    ),
+    (
+        lambda: ReportedFactor("Xiang", "grade", OS, "G3", " g3 "),
+        "Xiang, grade: both levels are 'G3', which compares nothing. Give two levels, and leave empty what is not "
+        "stated.",
     ),
     (
         lambda: grade(adjusted_for="age"),

@@ -535,6 +535,13 @@ OTHER_TABLES = [
     ("prognostic", "study_id,factor,endpoint,p,p_operator", "a,x,OS,0.3,>=\na,y,OS,,<", (3, "p", "an empty cell")),
     ("prognostic", "study_id,factor,endpoint,p,p_operator", "a,x,OS,<0.3,>", (2, "p_operator", "'>' beside '<0.3'")),
     ("prognostic", "study_id,factor,endpoint,p", "a,x,OS,1.2", (2, "p", "'1.2'")),
+    ("prognostic", "study_id,factor,endpoint,p_operator,p", "a,x,OS,=,0", (2, "p", "a, x: a p-value is never 0")),
+    ("prognostic", "study_id,factor,endpoint,p", "a,x,OS,0.000\na,y,OS,0", (3, "p", "a, y: a p-value is never 0")),
+    ("prognostic", "study_id,factor,endpoint,hr", "a,x,OS,0.00\na,y,OS,0", (3, "hr", "a, y: a hazard ratio is")),
+    (
+        "prognostic", "study_id,factor,endpoint,adverse_level,reference_level", "a,x,OS,G3,G1\na,x,OS,G3,G3",
+        (3, "", "a, x: both levels are 'G3'"),
+    ),
     ("prognostic", "study_id,factor,endpoint,p", "a,x,OS,0.1\na,x,OS,0.2", (3, "", "x, OS, not stated again")),
     ("prognostic", "study_id,factor,endpoint,significant", "a,x,OS,maybe", (2, "significant", "'maybe'")),
     ("prognostic", "study_id,factor,endpoint,analysis", "META_x,x,OS,matched", (2, "study_id", "'META_x'")),

@@ -14,7 +14,8 @@ from netsynth.data.number import ReportedNumber
 from netsynth.data.prisma import PrismaFlow
 from netsynth.data.review import Review
 from netsynth.data.study import Group, Study
-from netsynth.errors import InvalidInputError, NetsynthWarning
+from netsynth.datasets import load_nethm
+from netsynth.errors import HarmonisationWarning, InvalidInputError, NetsynthWarning
 from netsynth.kernels.pvalues import events_of_pvalue
 from netsynth.plots.albatross import albatross_plot
 from netsynth.plots.effect_direction import effect_direction_plot
@@ -111,7 +112,9 @@ def flow(k, *, long=False):
 def spreads(k, *, long):
     found = summary(k, long=long)
     rows = [row for row in found.rows if row.endpoint == "OS"]
-    return [describe_ratios(row) for row in rows if any(not math.isnan(r.log_hr) for r in row.counted)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HarmonisationWarning)  # of kinds of analysis, which the dots show
+        return [describe_ratios(row) for row in rows if any(not math.isnan(r.log_hr) for r in row.results)]
 
 
 FIGURES = {
@@ -386,6 +389,19 @@ def test_votes_show_their_intervals():
     ends = [tuple(line.get_xdata()) for line in lines]
     assert tuple(100 * end for end in votes.chosen.confidence_interval()) in ends
     assert tuple(100 * end for end in votes.chosen.wilson_interval()) in ends
+
+
+def test_votes_show_what_is_stated():
+    votes = count_votes(summarize_factors(load_nethm()).row("histologic grade"))
+    ax = vote_plot(votes)
+    assert (votes.chosen.n_worse, votes.chosen.n_stated) == (3, 1)
+    shown = [text.get_text() for text in ax.texts]
+    assert "1 of 1" in shown
+    assert "3 of 3" not in shown
+    nothing = vote_plot(count_votes(summarize_factors(load_nethm()).row("completeness of resection")))
+    assert "0 of 0" in [text.get_text() for text in nothing.texts]
+    ends = [line for line in data_lines(nothing) if len(line.get_xdata()) == 2]
+    assert [tuple(line.get_xdata()) for line in ends] == [(50, 50)]  # the line of one half
 
 
 def test_every_ratio_is_a_dot():
