@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsynth import _format, _validate
+from netsynth._five_numbers import is_table, listed, named_columns, overlap_cautions
 from netsynth._typing import FloatArray
 from netsynth.data.endpoint import Endpoint, find_endpoint
 from netsynth.data.number import ReportedInterval, ReportedNumber
@@ -72,9 +73,10 @@ def pool_median_survival(
 
     Parameters
     ----------
-    data : Review, sequence of ReportedTime, or array_like of shape (k,)
-        A review; records of one endpoint; or medians in months, nan for a median that was not reached, which then needs
-        `follow_up_months` or `ci_lower`. `ReportedNumber` may stand among them, ">96 months" or "not reached".
+    data : Review, sequence of ReportedTime, mapping or data frame, or array_like of shape (k,)
+        A review; records of one endpoint; medians in months, nan for a median that was not reached, which then needs
+        `follow_up_months` or `ci_lower`; or a table whose columns "median", "study" and so on have the names of the
+        arguments. `ReportedNumber` may stand among the medians, ">96 months" or "not reached".
     endpoint : str or Endpoint
         Which endpoint of a review; what arrays are of.
     ci_lower, ci_upper : array_like of float, shape (k,), optional
@@ -107,7 +109,8 @@ def pool_median_survival(
     ------
     InvalidInputError
         If no study prints a median that was reached and can be used, lengths differ, a time is not positive, limits do
-        not hold their median, records are of different endpoints, or a name is unknown.
+        not hold their median, a median was not reached although more than half of the patients had the event, records
+        are of different endpoints, or a name is unknown.
 
     Warns
     -----
@@ -115,6 +118,8 @@ def pool_median_survival(
         A standard error rests on one limit, on events, or on numbers of patients.
     UnusableDataWarning
         A study is left out; the message says why.
+    OverlapWarning
+        Two medians carry the same label.
     FewStudiesWarning
         With one or two medians that were reached.
 
@@ -166,8 +171,8 @@ def pool_median_survival(
     taken = [(row, found) for row, found in zip(rows, evidence, strict=True) if not isinstance(found, str)]
     known = [found.lower == found.upper for _, found in taken]
     if not any(known):
-        raise InvalidInputError(_nothing_known(taken, left_out, label))
-    said = _cautions(label, taken, left_out)
+        raise InvalidInputError(_nothing_known(taken, left_out, label, scale))
+    said = _cautions(label, rows, taken, left_out)
     names = tuple(row.study for row, _ in taken)
     low, high, se = (np.array(column) for column in zip(*[found[:3] for _, found in taken], strict=True))
     is_known = np.array(known)
@@ -188,7 +193,11 @@ def pool_median_survival(
         fit = censored_effects.CensoredFit(low[0], se[0], np.asarray(np.nan), np.ones(1), np.asarray(np.nan))
     else:
         fit = censored_effects.fit(low, high, se**2)
-    for array in (low, high, se, fit.share):
+    ci_low, ci_high, levels = (
+        np.array(column)
+        for column in zip(*[(row.ci_lower, row.ci_upper, row.level) for row, _ in taken], strict=True)
+    )
+    for array in (low, high, se, fit.share, ci_low, ci_high, levels):
         array.setflags(write=False)
     return PooledMedianSurvival(
         endpoint=label,
@@ -206,6 +215,9 @@ def pool_median_survival(
         share=fit.share,
         route=tuple(found.route for _, found in taken),
         printed=tuple(row.printed for row, _ in taken),
+        ci_lower=ci_low,
+        ci_upper=ci_high,
+        ci_level=levels,
         left_out=left_out,
         dropped=dropped,
         imputed=imputed,
@@ -248,7 +260,7 @@ def _rows(
     overlap: OverlapRule,
 ) -> tuple[list[_Row], str]:
     if isinstance(data, Review):
-        _refuse(columns, study, "a review")
+        _refuse(columns, study, "a review holds its own")
         selection = data.select_times(endpoint, sets=sets, roles=roles, overlap=overlap)
         if not selection.chosen:
             raise InvalidInputError(f"{selection.question}: no study prints one.")
@@ -259,9 +271,15 @@ def _rows(
             record = data.times[candidate.record[0]]
             rows.append(_from_record(record, whole.label, candidate.n_total, follow_up))
         return rows, str(data.endpoint(endpoint))
+    if is_table(data):
+        _refuse(columns, study, "a table holds its own")
+        given = named_columns(data, "data", ("median", *columns), ("median",))
+        columns = {name: listed(given.get(name)) for name in columns}
+        data = listed(given["median"])
+        study = [str(name) for name in listed(given["study"])] if "study" in given else None
     items = _items(data)
     if all(isinstance(item, ReportedTime) for item in items):
-        _refuse(columns, study, "records")
+        _refuse(columns, study, "records hold their own")
         return _from_records([item for item in items if isinstance(item, ReportedTime)])
     return _from_arrays(items, columns, study, level), str(find_endpoint(endpoint))
 
@@ -276,12 +294,10 @@ def _items(data: object) -> list[object]:
     return items
 
 
-def _refuse(columns: dict[str, npt.ArrayLike | None], study: Iterable[str] | None, what: str) -> None:
+def _refuse(columns: dict[str, npt.ArrayLike | None], study: Iterable[str] | None, why: str) -> None:
     given = [name for name, column in {**columns, "study": study}.items() if column is not None]
     if given:
-        raise InvalidInputError(
-            f"{given[0]} goes with an array of medians; {what} hold their own. Leave it out."
-        )
+        raise InvalidInputError(f"{given[0]} goes with an array of medians; {why}. Leave it out.")
 
 
 def _from_records(records: Sequence[ReportedTime]) -> tuple[list[_Row], str]:
@@ -367,6 +383,12 @@ def _from_arrays(
         if row.n_events > row.n_total:
             raise InvalidInputError(
                 f"{row.study}: {row.n_events:g} events of {row.n_total:g} patients. Check both."
+            )
+        if qualifier == "=" and math.isnan(row.median) and 2 * row.n_events > row.n_total:
+            # no curve ends higher than one on which every event comes before the first censoring
+            raise InvalidInputError(
+                f"{row.study}: with {row.n_events:g} events of {row.n_total:g} patients the curve ends at "
+                f"{1 - row.n_events / row.n_total:.2g} or below, so its median was reached. Check the three."
             )
         rows.append(row)
     return rows
@@ -468,9 +490,11 @@ def _from_numbers(row: _Row, time: float, scale: MedianScale, event_share: float
     return 0.0, "", ""
 
 
-def _nothing_known(taken: Sequence[tuple[_Row, _Evidence]], left_out: Sequence[LeftOut], label: str) -> str:
+def _nothing_known(
+    taken: Sequence[tuple[_Row, _Evidence]], left_out: Sequence[LeftOut], label: str, scale: MedianScale
+) -> str:
     if taken:
-        bounds = _format.listing(f"{row.study} ({row.printed})" for row, _ in taken)
+        bounds = _format.listing(f"{row.study} ({_bound(row, found, scale)})" for row, found in taken)
         return (
             f"median {label}: no study prints a median that was reached, so its size is not known, only bounds: "
             f"{bounds}. Use median_range for what they say together."
@@ -478,10 +502,22 @@ def _nothing_known(taken: Sequence[tuple[_Row, _Evidence]], left_out: Sequence[L
     return f"median {label}: {left_out[0].study}: {left_out[0].reason}. No study can be used."
 
 
+def _bound(row: _Row, found: _Evidence, scale: MedianScale) -> str:
+    """What a study with an open end prints, and the bound that comes of it where it prints none."""
+    if not (math.isnan(row.above) and math.isnan(row.below)):
+        return row.printed
+    time = math.exp(found.lower) if scale == "log" else found.lower
+    return f"{row.printed}, above {_format.shortest(time, 1)} months"
+
+
 def _cautions(
-    label: str, taken: Sequence[tuple[_Row, _Evidence]], left_out: Sequence[LeftOut]
+    label: str,
+    rows: Sequence[_Row],
+    taken: Sequence[tuple[_Row, _Evidence]],
+    left_out: Sequence[LeftOut],
 ) -> tuple[Caution, ...]:
-    where, said = f"median {label}", []
+    where = f"median {label}"
+    said = overlap_cautions([row.study for row in rows], where=where, stacklevel=_USER + 1)
     if left_out:
         parts = [f"{study} ({reason})" for study, reason in left_out]
         said.append(

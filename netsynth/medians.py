@@ -15,6 +15,7 @@ from netsynth._five_numbers import (
     check_families,
     check_same,
     kept,
+    overlap_cautions,
     read_table,
     skewed_cautions,
     study_group,
@@ -37,9 +38,6 @@ from netsynth.results.medians import AggregatedMedians, ConvertedMeans, MedianMe
 
 __all__ = ["aggregate_medians", "convert_five_numbers"]
 
-#: Seed of the bootstrap when the caller brings no generator.
-_SEED: Final = 20200130
-
 _OF_MEDIANS: Final[tuple[MedianMethod, ...]] = ("MM", "WM", "QE", "CD", "BC", "MLN")
 #: What each quantity is on the scale of pooling, and the methods that know it.
 _MEASURE: Final[Mapping[Quantity, EffectMeasure]] = MappingProxyType(
@@ -59,15 +57,15 @@ def convert_five_numbers(
     method: MeanMethod = "QE",
     families: Sequence[QuantileFamily] = DEFAULT_FAMILIES,
     n_draws: int = 1000,
-    rng: np.random.Generator | int | None = None,
+    rng: np.random.Generator | int | None = 0,
 ) -> ConvertedMeans:
     r"""Mean and standard deviation from medians, quartiles and extremes, with errors that know them for estimates.
 
     Parameters
     ----------
     data : mapping or data frame
-        Columns of length k among "study", "n", "median", "min", "max", "q1", "q3", "mean" and "sd", nan or None where a
-        study does not print a value. A printed mean and SD are handed on as they are.
+        Columns of length k among "study", "n" (or "n_total"), "median", "min", "max", "q1", "q3", "mean" and "sd", nan
+        or None where a study does not print a value. A printed mean and SD are handed on as they are.
     method : {"QE", "BC", "MLN", "Luo", "Wan", "Hozo", "Bland"}
         QE takes the law whose quantiles come nearest to the printed ones [1]_; BC and MLN make the values symmetric by
         a power [1]_ [2]_ and need them positive; the others take the values for normal: Luo's means with Wan's and
@@ -77,7 +75,7 @@ def convert_five_numbers(
     n_draws : int
         Draws of the bootstrap a study.
     rng : numpy.random.Generator or int, optional
-        Generator or seed of the bootstrap; a fixed seed by default.
+        Generator or seed of the bootstrap; None draws anew each time.
 
     Returns
     -------
@@ -88,7 +86,8 @@ def convert_five_numbers(
     ------
     InvalidInputError
         If columns are missing or of different length, a value is not a number, the values of a study do not rise from
-        the minimum to the maximum, n is not a whole number above 0, or a name is unknown.
+        the minimum to the maximum or cannot be those of n patients, n is not a whole number above 0, or a name is
+        unknown.
 
     Warns
     -----
@@ -122,7 +121,7 @@ def convert_five_numbers(
     >>> print(found)
     Mean and SD from five numbers by Luo (Luo's mean with Wan's and Shi's SD)
     study  prints       mean    se    SD  law
-    A      S2           56.6  2.22  16.7  normal
+    A      S2           56.6  2.09  16.7  normal
     B      mean and SD  56.2  1.02  12.1  printed
     """
     _validate.choice(method, "method", MEAN_METHODS)
@@ -165,10 +164,11 @@ def aggregate_medians(
     method: MedianMethod = "QE",
     quantity: Quantity | None = None,
     means_as_medians: bool = False,
+    ci_level: float = 0.95,
     se_method: str = "bootstrap",
     families: Sequence[QuantileFamily] = DEFAULT_FAMILIES,
     n_draws: int = 1000,
-    rng: np.random.Generator | int | None = None,
+    rng: np.random.Generator | int | None = 0,
     tau2_method: Tau2Method | Tau2Estimator | None = None,
     ci_method: CiMethod = "mHK",
     prediction_method: PredictionMethod = "t_km2",
@@ -178,9 +178,9 @@ def aggregate_medians(
     Parameters
     ----------
     data, comparator : mapping or data frame
-        Columns of length k among "study", "n", "median", "min", "max", "q1", "q3", "mean", "sd", and "ci_lower" and
-        "ci_upper", the 95% confidence interval of the median; nan or None where a study does not print a value.
-        `comparator` has the second group of the same studies in the same order.
+        Columns of length k among "study", "n" (or "n_total"), "median", "min", "max", "q1", "q3", "mean", "sd", and
+        "ci_lower" and "ci_upper", the confidence interval of the median; nan or None where a study does not print a
+        value. "MM" needs no "n". `comparator` has the second group of the same studies in the same order.
     method : str
         For medians "MM" and "WM", the median of study medians, unweighted or weighted by patients, which need nothing
         else [1]_; "QE", "BC" and "MLN", which give each median the variance 1 / (4 n f^2) with f the density, at
@@ -191,6 +191,8 @@ def aggregate_medians(
         default the first that the method knows.
     means_as_medians : bool
         Whether a study that prints a mean and no median enters with it. Skewed data have other means than medians.
+    ci_level : float
+        Level of "ci_lower" and "ci_upper", which "CD" uses.
     se_method : {"bootstrap", "naive"}
         Standard errors of means: by the parametric bootstrap, or SD / sqrt(n).
     families, n_draws, rng
@@ -217,8 +219,10 @@ def aggregate_medians(
         Studies are left out; the message and `reason` say which and why.
     SkewedDataWarning
         Summaries are skewed, and the method takes them for normal.
+    OverlapWarning
+        Two rows carry the same label.
     FewStudiesWarning
-        As `pool_effects`.
+        As `pool_effects`; with one or two studies for "MM" and "WM".
 
     Notes
     -----
@@ -252,12 +256,9 @@ def aggregate_medians(
     )
     check_families(families)
     _validate.choice(se_method, "se_method", ("bootstrap", "naive"))
-    draws = _validate.count(n_draws, "n_draws", minimum=2)
-    tables = (
-        [read_table(data, "data")]
-        if comparator is None
-        else [read_table(data, "data"), read_table(comparator, "comparator")]
-    )
+    draws, level = _validate.count(n_draws, "n_draws", minimum=2), _validate.level(ci_level)
+    given = {"data": data} if comparator is None else {"data": data, "comparator": comparator}
+    tables = [read_table(group, name, needs_n=method != "MM") for name, group in given.items()]
     if len(tables) == 2:
         check_same(tables[0], tables[1])
     asked = _quantity(quantity, method, len(tables))
@@ -265,7 +266,7 @@ def aggregate_medians(
     if asked in ("mean", "mean difference"):
         parts = _mean_parts(tables, method, families, draws, rng, se_method)
     else:
-        parts = [_median_part(table, method, families, means_as_medians) for table in tables]
+        parts = [_median_part(table, method, families, means_as_medians, level) for table in tables]
         se_method = "none" if method in ("MM", "WM") else "asymptotic"
     y, v, reason = _combined(parts, asked)
     groups = tuple(study_group(table, part.law) for table, part in zip(tables, parts, strict=True))
@@ -275,7 +276,11 @@ def aggregate_medians(
         raise InvalidInputError(
             f"No study can be used for the {asked} by {method}: {study[0]} {reason[0]}. Choose another method."
         )
-    said = [*skewed_cautions(method, study, groups, reason), *unusable_cautions(study, reason, method)]
+    said = [
+        *overlap_cautions(study),
+        *skewed_cautions(method, study, groups, reason),
+        *unusable_cautions(study, reason, method),
+    ]
     effect = None
     if method in ("MM", "WM"):
         weight = np.sum([table.n for table in tables], axis=0) if method == "WM" else np.ones(y.size)
@@ -283,6 +288,9 @@ def aggregate_medians(
         estimate = math.exp(estimate) if asked == "ratio of medians" else estimate
         if used.sum() == 1:
             message = f"{np.array(study)[used][0]} is the only study, so its own value stands."
+            said.append(caution(FewStudiesWarning, message, stacklevel=3))
+        elif used.sum() == 2:
+            message = "the median of 2 studies says no more than their two values."
             said.append(caution(FewStudiesWarning, message, stacklevel=3))
     else:
         effect = pool_effects(
@@ -356,7 +364,7 @@ def _quantity(quantity: Quantity | None, method: MedianMethod, n_groups: int) ->
 
 def _generators(rng: np.random.Generator | int | None, count: int) -> list[np.random.Generator]:
     try:
-        return list(np.random.default_rng(_SEED if rng is None else rng).spawn(count))
+        return list(np.random.default_rng(rng).spawn(count))
     except (TypeError, ValueError):
         raise InvalidInputError(
             f"rng must be a seed, a numpy Generator that can spawn others, or None; got {rng!r:.80}."
@@ -436,7 +444,11 @@ def _mean_parts(
 
 
 def _median_part(
-    table: Table, method: MedianMethod, families: Sequence[QuantileFamily], means_as_medians: bool
+    table: Table,
+    method: MedianMethod,
+    families: Sequence[QuantileFamily],
+    means_as_medians: bool,
+    ci_level: float,
 ) -> _Part:
     """Medians of one group and their variances."""
     median, n = table.values[:, 2].copy(), table.n
@@ -448,7 +460,7 @@ def _median_part(
         variance = density_variance(laws, n)
     elif method == "CD":
         by_interval = ~np.isnan(table.ci_lower) & ~np.isnan(table.ci_upper)
-        tail = np.full(k, 0.025)
+        tail = np.full(k, (1.0 - ci_level) / 2)
         centre, spread = interval_confidence(table.ci_lower, table.ci_upper, tail, tail)
         median = np.where(by_interval, centre, median)
         variance = np.where(by_interval, spread, quartile_variance(table.values[:, 1], table.values[:, 3], n))

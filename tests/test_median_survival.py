@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from netsynth import pool_effects
@@ -11,7 +12,13 @@ from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.review import Review
 from netsynth.data.study import Group, Study
 from netsynth.data.survival import ReportedTime
-from netsynth.errors import FewStudiesWarning, ImputedVarianceWarning, InvalidInputError, UnusableDataWarning
+from netsynth.errors import (
+    FewStudiesWarning,
+    ImputedVarianceWarning,
+    InvalidInputError,
+    OverlapWarning,
+    UnusableDataWarning,
+)
 from netsynth.median_survival import pool_median_survival
 
 LUNG = json.loads((Path(__file__).parent / "references" / "median_survival.json").read_text(encoding="utf-8"))
@@ -125,7 +132,7 @@ def test_an_open_end_is_evidence():
 
 
 def test_more_events_make_a_bound_firmer():
-    few, many = (pooled(n_events=[NAN] * 4 + [d]) for d in (4, 95))
+    few, many = (pooled(n_events=[NAN] * 4 + [d]) for d in (4, 47))
     assert few.study_se[4] == pytest.approx(1 / (2 * math.log(2)))
     assert few.route[4] == "events"
     assert few.natural < many.natural
@@ -264,7 +271,7 @@ def test_a_review(records):
     with pytest.raises(InvalidInputError, match="no study prints one"):
         pool_median_survival(review, "PFS")
     with pytest.raises(
-        InvalidInputError, match=r"n_events goes with an array of medians; a review hold their own"
+        InvalidInputError, match=r"n_events goes with an array of medians; a review holds its own"
     ):
         pool_median_survival(review, "OS", n_events=[1])
 
@@ -296,8 +303,8 @@ def test_no_median_that_was_reached():
     with pytest.raises(InvalidInputError) as error:
         pool_median_survival([NAN, NAN], study=["A", "B"], follow_up_months=[60, 40], n_total=[80, 90])
     assert str(error.value) == (
-        "median OS: no study prints a median that was reached, so its size is not known, only bounds: A (not reached) "
-        "and B (not reached). Use median_range for what they say together."
+        "median OS: no study prints a median that was reached, so its size is not known, only bounds: A (not reached, "
+        "above 60 months) and B (not reached, above 40 months). Use median_range for what they say together."
     )
 
 
@@ -311,6 +318,16 @@ def test_no_median_that_was_reached():
     ({"ci_lower": [36, 38, 40, 30, 52]},
      "A: the confidence interval 36 to 43 does not hold the median 34. Check the transcription."),
     ({"n_events": [90, 1, 1, 1, 1]}, "A: 90 events of 80 patients. Check both."),
+    ({"n_events": [40, 50, 30, 30, 90]},
+     "E: with 90 events of 95 patients the curve ends at 0.053 or below, so its median was reached. Check the three."),
+    ({"n_events": [40, 50, 30, 30, 48]},
+     "E: with 48 events of 95 patients the curve ends at 0.49 or below, so its median was reached. Check the three."),
+    ({"data": {"study": ["A"], "median": [3], "n_total": [9], "n": [9]}, **dict.fromkeys(list(OPEN)[1:])},
+     "data has both n and n_total, the number of patients. Leave one out."),
+    ({"data": {"study": ["A"], "months": [3]}, **dict.fromkeys(list(OPEN)[1:])},
+     "data needs the column 'median'; known columns are study, median, ci_lower, ci_upper, follow_up_months, n_events, "
+     "n_total; got study, months."),
+    ({"data": {"median": [3, 4]}}, "ci_lower goes with an array of medians; a table holds its own. Leave it out."),
     ({"scale": "sqrt"}, "scale must be one of log, natural; got 'sqrt'."),
     ({"ci_method": "HK"}, "ci_method must be one of wald, t, mHK, profile; got 'HK'."),
     ({"event_share": 0}, "event_share must be a share in (0, 1]; got 0."),
@@ -366,6 +383,37 @@ def test_frames_and_text():
         found.confidence_interval(method="HK")
 
 
+def test_a_prediction_past_what_can_be_observed_is_printed_as_bounds():
+    found = pool_median_survival([12, 34, 75], ci_lower=[9, 27, 50], ci_upper=[16, 43, 110])
+    assert "95% CI [3.19, 303]   95% PI [<0.01, >1000]" in str(found)
+    assert "95% CI [3.19, 303]   95% PI [<0.01, >1000]" in str(found.dropped)
+    # the numbers themselves are kept; t on one degree of freedom has the quantile tan(0.475 pi)
+    half = math.tan(0.475 * math.pi) * math.hypot(found.tau, found.se)
+    (row,) = found.summary_frame().itertuples()
+    assert (row.pi_lower, row.pi_upper) == pytest.approx(
+        (found.natural * math.exp(-half), found.natural * math.exp(half))
+    )
+    assert row.pi_upper > 1e7
+
+
+def test_an_end_beyond_all_numbers_is_infinite():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = pool_median_survival(
+            [12, 75, math.nan],
+            ci_lower=[9, 50, math.nan],
+            ci_upper=[16, 110, math.nan],
+            follow_up_months=[math.nan, math.nan, 13],
+            n_total=[50, 70, 80],
+        )
+    assert found.prediction_interval().upper > 710  # exp(710) is no double
+    assert found.natural_prediction_interval() == (0.0, math.inf)
+    assert "95% PI [<0.01, >1000]" in str(found)
+    text = {text.get_text() for text in found.plot().texts}
+    assert {"[<0.01,", ">1000]"} <= text
+    assert math.isinf(found.summary_frame()["pi_upper"].item())
+
+
 def test_units_do_not_matter():
     """Years in place of months, all times together: every time of the answer is one twelfth."""
     months = pooled()
@@ -386,3 +434,99 @@ def test_interval_of_a_record_at_another_level():
         warnings.simplefilter("ignore", FewStudiesWarning)
         found = pool_median_survival([record])
     assert found.study_se[0] == pytest.approx(math.log(43 / 27) / (2 * 1.6448536269514722))
+
+
+def test_events_that_a_median_not_reached_can_have():
+    found = pooled(n_events=[40, 50, 30, 30, 47])
+    assert found.k_open == 1
+    # at half of the patients the curve may stay at one half, which some take for not reached
+    assert pooled(n_total=[80, 120, 70, 60, 94], n_events=[40, 50, 30, 30, 47]).k_open == 1
+    # a bound that is printed says where the curve was when it was printed, not that it never fell
+    assert (
+        pooled(data=[34, 46, 55, 41, ReportedNumber("60", "month", ">")], n_events=[1, 1, 1, 1, 90]).k_open
+        == 1
+    )
+
+
+def test_a_study_given_twice():
+    with pytest.warns(OverlapWarning) as seen:
+        found = pooled(study=["A", "B", "A", "D", "E"])
+    assert str(seen[0].message) == (
+        "median OS: A given more than once; the same patients may be counted twice."
+    )
+    assert Path(seen[0].filename).name == "test_median_survival.py"
+    assert found.warnings[0].name == "OverlapWarning"
+    assert found.k == 5
+
+
+def test_a_table():
+    expected = pooled()
+    columns = {("median" if name == "data" else name): column for name, column in OPEN.items()}
+    patients = {("n" if name == "n_total" else name): column for name, column in columns.items()}
+    columns |= {"country": ["x"] * 5}
+    for table in (columns, patients, pd.DataFrame(columns)):
+        found = pool_median_survival(table)
+        assert found.study == expected.study
+        assert found.estimate == expected.estimate
+        assert found.lower.tolist() == expected.lower.tolist()
+    for library in ("polars", "pyarrow"):
+        module = pytest.importorskip(library)
+        columns["median"], columns["ci_upper"] = [34, 46, 55, 41, None], [43, 56, 75, 56, None]
+        given = module.DataFrame(columns) if library == "polars" else module.table(columns)
+        assert pool_median_survival(given).estimate == expected.estimate
+    numbered = {**columns, "study": [1, 2, 3, 4, 5]}
+    assert pool_median_survival(numbered).study == ("1", "2", "3", "4", "5")
+
+
+def test_printed_limits_are_shown_as_printed():
+    found = pooled()
+    frame = found.study_frame()
+    assert frame["lower_months"].tolist() == [27, 38, 40, 30, pytest.approx(60)]
+    assert frame["upper_months"].tolist() == [43, 56, 75, 56, math.inf]
+    assert "[27.0, 43.0]" in found._repr_html_()
+    text = [text.get_text() for text in found.plot().texts]
+    assert {"[27.0,", "43.0]", "[38.0,", "56.0]"} <= set(text)
+    # at another level they are those of the standard error
+    low, high = found.natural_study_interval(0.9)
+    half = 1.6448536269514722 * found.study_se[0]
+    assert (low[0], high[0]) == pytest.approx((34 * math.exp(-half), 34 * math.exp(half)))
+    ninety = pooled(ci_level=0.9)
+    assert ninety.natural_study_interval(0.9)[0][0] == 27
+    assert ninety.natural_study_interval(0.95)[0][0] < 27
+
+
+def test_a_limit_that_is_not_printed_is_of_the_error(records):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        lone = pooled(ci_upper=[NAN, 56, 75, 56, NAN])
+        found = pool_median_survival(records)
+    low, high = lone.natural_study_interval()
+    assert (low[0], high[0]) == pytest.approx((27, 60))  # the upper limit lies beyond the follow-up
+    assert found.natural_study_interval()[1][4] == math.inf  # printed as not reached
+    assert "[30.0, NR]" in found._repr_html_()
+    # 4.5 (3.4-6.2) years
+    assert (found.natural_study_interval()[0][2], found.natural_study_interval()[1][2]) == pytest.approx(
+        (40.8, 74.4)
+    )
+
+
+def test_json():
+    found = pooled()
+    told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert told["endpoint"] == "OS"
+    assert told["median_months"] == found.natural
+    assert (told["ci_lower"], told["ci_upper"]) == tuple(found.natural_interval())
+    assert told["studies"][4] | {"weight": 0, "se": 0, "share": 0} == {
+        "study": "E", "printed": "not reached", "median_months": None, "lower_months": pytest.approx(60),
+        "upper_months": "inf", "open": True, "se": 0, "route": "patients", "share": 0, "weight": 0,
+    }  # fmt: skip
+    assert [row["analysis"] for row in told["sensitivity"]] == found.sensitivity_frame().index.tolist()
+    assert told["warnings"] == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = pool_median_survival([34, NAN], study=["A", "B"], ci_lower=[27, NAN], ci_upper=[43, NAN])
+    told = json.loads(json.dumps(one.to_dict(0.9), allow_nan=False))
+    assert told["tau2"] is None
+    assert told["level"] == 0.9
+    assert told["left_out"] == [{"study": "B", "reason": one.left_out[0].reason}]
+    assert len(told["warnings"]) == len(one.warnings) == 2

@@ -8,9 +8,17 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from summaries import FIVE, MEDIANS, NAN
 
-from netsynth.errors import FewStudiesWarning, InvalidInputError, SkewedDataWarning, UnusableDataWarning
+from netsynth.errors import (
+    FewStudiesWarning,
+    InvalidInputError,
+    OverlapWarning,
+    SkewedDataWarning,
+    UnusableDataWarning,
+)
 from netsynth.kernels.five_number_methods import MEAN_METHODS
 from netsynth.medians import aggregate_medians, convert_five_numbers
 from netsynth.results.medians import METHOD_WORDS, MedianMethod
@@ -131,6 +139,17 @@ def test_two_groups_by_hand():
     assert middle.estimate == pytest.approx(np.median(m1 / m2))
     low, high = np.sort(m1 / m2)[[0, 6]]
     assert middle.confidence_interval() == pytest.approx((low, high))
+
+
+def test_a_ratio_of_medians_past_what_can_be_observed_is_printed_as_a_bound():
+    first = {"n": [40, 60, 90], "q1": [5, 8, 30], "median": [10, 13, 40], "q3": [18, 20, 55]}
+    other = {"n": [40, 60, 90], "q1": [30, 8, 2], "median": [40, 13, 4], "q3": [55, 20, 7]}
+    ratio = quietly(aggregate_medians, first, other, quantity="ratio of medians")
+    assert ratio.prediction_interval().lower < 0.005
+    assert ratio.prediction_interval().upper > 1000
+    assert "95% PI [<0.01, >1000]" in str(ratio)
+    difference = quietly(aggregate_medians, first, other)
+    assert "<" not in str(difference)
 
 
 def test_a_study_of_no_use_is_named():
@@ -269,8 +288,7 @@ def test_weighted_and_unweighted():
         "no 95% interval exists for the median of 3 studies, it takes at least 6; the coverage of the range is 75%"
     )
     assert "no 95% interval exists" in str(few)
-    with pytest.raises(InvalidInputError, match="MM gives studies no standard errors"):
-        middle.plot()
+    assert middle.plot().get_xlabel() == "Median"
 
 
 def test_frames_and_text():
@@ -296,8 +314,8 @@ def test_any_data_frame():
     assert aggregate_medians(frame).study_estimate.tolist() == expected.study_estimate.tolist()
     for library in ("polars", "pyarrow"):
         module = pytest.importorskip(library)
-        given = module.DataFrame(DELAY) if library == "polars" else module.table(DELAY)
-        found = aggregate_medians(given)
+        frame = module.DataFrame(DELAY) if library == "polars" else module.table(DELAY)
+        found = aggregate_medians(frame)
         assert found.study == expected.study
         assert found.estimate == expected.estimate
 
@@ -330,6 +348,8 @@ def test_one_study():
     ({}, {"quantity": "ratio of medians"},
      "QE with one group gives the median and mean; got 'ratio of medians'. Choose another method, or "
      "give or leave out the comparator."),
+    ({"n_total": DELAY["n"]}, {}, "data has both n and n_total, the number of patients. Leave one out."),
+    ({}, {"ci_level": 95}, "level must be a fraction between 0 and 1, such as 0.95; got 95."),
     ({}, {"se_method": "exact"}, "se_method must be one of bootstrap, naive; got 'exact'."),
     ({}, {"families": "gamma"}, "families must be a list of one or more names; got 'gamma'."),
     ({}, {"families": ["student"]}, "families must be one of normal, log-normal, gamma, Weibull, beta; got 'student'."),
@@ -347,9 +367,16 @@ def test_refusals_of_two_groups():
     other = {**DELAY, "study": ["B", "A", *DELAY["study"][2:]]}
     with pytest.raises(
         InvalidInputError,
-        match=r"comparator must have the same studies in the same order; got B, A and C for A, B and C.",
+        match=r"comparator must have the same studies in the same order; got B for A in row 1\.",
     ):
         aggregate_medians(DELAY, other)
+    last = {**DELAY, "study": [*DELAY["study"][:-1], "Z"]}
+    with pytest.raises(InvalidInputError, match=r"same order; got Z for [A-Z] in row \d+\."):
+        aggregate_medians(DELAY, last)
+    short = {name: column[:-1] for name, column in DELAY.items()}
+    k = len(DELAY["study"])
+    with pytest.raises(InvalidInputError, match=rf"same order; got {k - 1} for {k} studies\."):
+        aggregate_medians(DELAY, short)
     with pytest.raises(InvalidInputError, match=r"CD is a method for one group; got two. Use 'QE'."):
         aggregate_medians(DELAY, DELAY, method="CD")
     with pytest.raises(
@@ -371,3 +398,157 @@ def test_references_are_whole():
     assert len(FIVE["summaries"]) == 8
     assert len(json.dumps(MEDIANS["cases"])) > 5000
     assert math.isnan(NAN)
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    ({"min": 20, "max": 40, "mean": 3, "sd": 4, "n": 30}, "a mean of 3 cannot be beside the extremes 20 and 40"),
+    # of 101 values at most 50 are at the minimum, 50 at the median and one at the maximum
+    ({"min": 0, "median": 10, "max": 20, "mean": 4, "sd": 6, "n": 101},
+     "a mean of 4 cannot be beside the extremes 0 and 20 and the median 10, which allow 5.149 to 14.85"),
+    ({"min": 20, "max": 40, "mean": 30, "sd": 100, "n": 30},
+     "an SD of 100 is more than values between 20 and 40 can have"),
+    ({"min": 20, "max": 40, "mean": 30, "sd": 100},
+     "an SD of 100 is more than values between 20 and 40 can have"),
+    ({"min": 20, "max": 40, "mean": 30, "sd": 0.5, "n": 30},
+     "an SD of 0.5 is less than 30 values that reach from 20 to 40 have"),
+    ({"median": 50, "mean": 30, "sd": 12, "n": 30},
+     "a mean and a median differ by one SD at most; got mean 30, median 50 and SD 12"),
+    ({"min": 3, "median": 4, "max": 60, "n": 2},
+     "the median of two patients is the mean of both; got 4 with the extremes 3 and 60"),
+    ({"min": 3, "median": 4, "max": 60, "n": 1}, "one patient cannot have the extremes 3 and 60"),
+])  # fmt: skip
+@pytest.mark.parametrize("verb", [convert_five_numbers, aggregate_medians])
+def test_contradictions_are_refused(verb, row, message):
+    names = ("n", "min", "median", "max", "mean", "sd")
+    data = {name: [row.get(name), good] for name, good in zip(names, (40, 10, 20, 35, 21, 5), strict=True)}
+    with pytest.raises(InvalidInputError) as error:
+        quietly(verb, data)
+    assert str(error.value) == f"Study 1: {message}. Check the columns and the transcription."
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.floats(-50, 50) | st.sampled_from([0.0, 40.0]), min_size=2, max_size=12),
+    st.integers(0, 2),
+    st.lists(st.booleans(), min_size=6, max_size=6),
+    st.integers(0, 1),
+)
+def test_what_a_sample_prints_is_no_contradiction(sample, decimals, shown, ddof):
+    """Rounded extremes, median, mean and SD of any sample, whichever of them are printed, by either denominator."""
+    x = np.array(sample)
+    printed = {
+        "n": x.size, "min": x.min(), "median": np.median(x), "max": x.max(), "mean": x.mean(), "sd": x.std(ddof=ddof),
+    }  # fmt: skip
+    rounded = {name: round(float(value), decimals) for name, value in printed.items()}
+    if rounded["sd"] <= 0:
+        return
+    row = {
+        name: [value if keep else None] for keep, (name, value) in zip(shown, rounded.items(), strict=True)
+    }
+    quietly_if_usable({"q1": [None], **row})
+
+
+def quietly_if_usable(data):
+    """A summary may be of no use, but it is refused for nothing else."""
+    try:
+        quietly(aggregate_medians, data, method="Luo", se_method="naive", quantity="mean")
+    except InvalidInputError as error:
+        assert "No study can be used" in str(error)  # noqa: PT017  # any other refusal is the failure
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 8])
+def test_limits_of_a_mean_are_reached(n):
+    """The samples that have the least and the most mean of all with their extremes and median are accepted."""
+    half = (n - 1) // 2
+    least = [0.0] * half + [10.0] * (n // 2) + [40.0]
+    most = [0.0] + [10.0] * (n // 2) + [40.0] * half
+    for sample in (least, most):
+        x = np.array(sample)
+        row = {"n": n, "min": 0, "median": np.median(x), "max": 40, "mean": x.mean(), "sd": x.std(ddof=1)}
+        found = quietly(convert_five_numbers, {name: [value] for name, value in row.items()})
+        assert found.printed.all()
+    away = {**row, "mean": x.mean() + 1.5}
+    with pytest.raises(InvalidInputError, match="which allow"):
+        convert_five_numbers({name: [value] for name, value in away.items()})
+
+
+def test_a_study_given_twice():
+    data = DELAY | {"study": ["A", "B", "A", "D", "E", "F", "G"]}
+    for method in ("MM", "QE"):
+        with pytest.warns(OverlapWarning) as seen:
+            result = aggregate_medians(data, method=method)
+        assert str(seen[0].message) == "A given more than once; the same patients may be counted twice."
+        assert Path(seen[0].filename).name == "test_medians.py"
+        assert result.warnings[0].name == "OverlapWarning"
+        assert result.k == 7
+
+
+def test_patients_are_optional_where_nothing_rests_on_them():
+    without = {name: column for name, column in DELAY.items() if name != "n"}
+    expected = aggregate_medians(DELAY, method="MM")
+    found = aggregate_medians(without, method="MM")
+    assert (found.estimate, found.confidence_interval()) == (
+        expected.estimate,
+        expected.confidence_interval(),
+    )
+    assert np.isnan(found.study_frame()["n"]).all()
+    for method in ("WM", "QE", "CD"):
+        with pytest.raises(InvalidInputError, match="data needs the column 'n'"):
+            aggregate_medians(without, method=method)
+    renamed = without | {"n_total": DELAY["n"]}
+    assert aggregate_medians(renamed).estimate == aggregate_medians(DELAY).estimate
+    assert (
+        convert_five_numbers(renamed, n_draws=20).mean.tolist()
+        == convert_five_numbers(DELAY, n_draws=20).mean.tolist()
+    )
+
+
+def test_few_studies_of_a_median():
+    two = {name: column[:2] for name, column in DELAY.items()}
+    for method in ("MM", "WM"):
+        with pytest.warns(
+            FewStudiesWarning, match="the median of 2 studies says no more than their two values."
+        ):
+            result = aggregate_medians(two, method=method)
+        assert [said.name for said in result.warnings] == ["FewStudiesWarning"]
+
+
+def test_level_of_confidence_intervals():
+    data = {"n": [40, 60, 50], "median": [10, 13, 12], "ci_lower": [8, 11, 9], "ci_upper": [13, 16, 14]}
+    ninety = aggregate_medians(data, method="CD", ci_level=0.9)
+    # the interval is 2 z standard errors wide; z of 90% is 1.6449
+    assert ninety.study_se == pytest.approx(np.array([5, 5, 5]) / (2 * 1.6448536269514722))
+    assert ninety.study_estimate.tolist() == [10.5, 13.5, 11.5]
+
+
+def test_seeds_are_as_in_other_verbs():
+    first, seeded, fresh, other = (
+        convert_five_numbers(DELAY, n_draws=30, **options).mean_se.tolist()
+        for options in ({}, {"rng": 0}, {"rng": None}, {"rng": None})
+    )
+    assert first == seeded
+    assert fresh != other
+
+
+def test_json():
+    result = quietly(aggregate_medians, DELAY | {"median": [*DELAY["median"][:6], None]})
+    told = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert (told["quantity"], told["method"], told["k"], told["k_given"]) == ("median", "QE", 6, 7)
+    assert told["estimate"] == result.estimate
+    assert (told["ci_lower"], told["ci_upper"]) == tuple(result.confidence_interval())
+    assert told["studies"][6]["study"] == "G"
+    assert told["studies"][6]["estimate"] is None
+    assert told["studies"][6]["reason"] == result.reason[6]
+    assert told["warnings"] == [str(said) for said in result.warnings]
+    assert len(told["warnings"]) == 1
+    narrow = result.to_dict(0.5)
+    assert told["ci_lower"] < narrow["ci_lower"] < narrow["ci_upper"] < told["ci_upper"]
+    middle = json.loads(json.dumps(aggregate_medians(DELAY, method="MM").to_dict(), allow_nan=False))
+    assert middle["tau2"] is None
+    assert middle["studies"][0]["q1"] == 6
+    means = quietly(convert_five_numbers, DELAY | {"q1": [None] * 7}, n_draws=20)
+    told = json.loads(json.dumps(means.to_dict(), allow_nan=False))
+    assert told["method"] == "QE"
+    assert told["studies"][0]["mean"] is None
+    assert told["studies"][6]["mean"] == means.mean[6]
+    assert told["warnings"] == [str(said) for said in means.warnings]

@@ -21,6 +21,7 @@ from netsynth.plots.hazard_ratio import routes_plot
 from netsynth.plots.influence import influence_plot
 from netsynth.plots.ipd import ipd_plot
 from netsynth.plots.median_survival import median_survival_plot
+from netsynth.plots.medians import medians_plot
 from netsynth.plots.multivariate import correlation_plot, outcomes_plot, pair_plot
 from netsynth.plots.outcomes import outcome_plot
 from netsynth.plots.pooled_bounds import pooled_bounds_plot
@@ -62,6 +63,7 @@ __all__ = [
     "influence_plot",
     "ipd_plot",
     "median_survival_plot",
+    "medians_plot",
     "outcome_plot",
     "outcomes_plot",
     "pair_plot",

@@ -71,6 +71,22 @@ def unbroken(text: str) -> str:
     return text
 
 
+def left_out(reasons: Iterable[tuple[str, str]]) -> str:
+    """What a note says of studies, each with its reason, that do not enter.
+
+    Examples
+    --------
+    >>> left_out([("Adams", "prints no median"), ("Brown", "prints no median"), ("Chen", "prints no spread")])
+    'Left out: Adams and Brown (prints no median); Chen (prints no spread)'
+    """
+    by_reason: dict[str, list[str]] = {}
+    for study, reason in reasons:
+        by_reason.setdefault(reason, []).append(_style.one_line(study))
+    return "Left out: " + "; ".join(
+        f"{_format.listing(names)} ({reason})" for reason, names in by_reason.items()
+    )
+
+
 def limits(
     measure: EffectMeasure, natural: FloatArray, low: FloatArray, high: FloatArray, more: Sequence[Ends]
 ) -> Ends:

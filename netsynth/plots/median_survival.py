@@ -39,7 +39,8 @@ def median_survival_plot(
     ax : Axes, optional
         Axes whose whole area the plot may use, text included; by default a new figure of the size needed.
     level : float
-        Level of all intervals.
+        Level of all intervals. Limits that a study prints at this level are shown as printed, an upper limit "NR" with
+        an arrow.
 
     Returns
     -------
@@ -74,8 +75,8 @@ def median_survival_plot(
 
     names = (*map(_style.one_line, result.study), *(name for name, _, _ in rows))
     left = [Column("Study", names, bold_from=k)]
-    texts = [_text(value, ends) for value, ends in zip(middle, zip(low, high, strict=True), strict=True)]
-    texts += [_text(value, ends) for _, value, ends in rows]
+    texts = [_study_text(result, i, low[i], high[i]) for i in range(k)]
+    texts += [_row_text(result, value, ends) for _, value, ends in rows]
     weights = (*(f"{100 * w:.1f}%" for w in result.weight), *[""] * len(rows))
     right = [
         Column("Weight", weights, "right"),
@@ -134,15 +135,20 @@ def _limits(
     return 0.0, max(last, _REACH * far if np.isinf(high).any() else last) * 1.03
 
 
-def _text(value: float, ends: tuple[float, float]) -> str:
+def _study_text(result: PooledMedianSurvival, i: int, low: float, high: float) -> str:
     """A median with its interval; of an open end the side on which it lies."""
-    low, high = float(ends[0]), float(ends[1])
-    if math.isinf(high):
-        return f">{_format.significant(low)}\t\t"
-    if math.isnan(value) and low == 0:
-        return f"<{_format.significant(high)}\t\t"
-    shown = "" if math.isnan(value) else _format.significant(value)
-    return f"{shown}\t[{_format.significant(low)},\t{_format.significant(high)}]"
+    if result.lower[i] < result.upper[i]:
+        return f">{_format.months(low)}\t\t" if math.isinf(high) else f"<{_format.months(high)}\t\t"
+    first, last = result.shown_limits(float(low), float(high))
+    return f"{_format.months(result.study_months[i])}\t[{first},\t{last}]"
+
+
+def _row_text(result: PooledMedianSurvival, value: float, ends: tuple[float, float]) -> str:
+    shown = "" if math.isnan(value) else result.shown(value)
+    if math.isnan(ends[0]):
+        return f"{shown}\t\t"
+    low, high = map(result.shown, ends)
+    return f"{shown}\t[{low},\t{high}]"
 
 
 def _open_end(ax: Axes, low: float, high: float, y: float, limits: tuple[float, float]) -> None:
@@ -159,18 +165,23 @@ def _hollow(ax: Axes, mean: float, ends: tuple[float, float], y: float, limits: 
     low, high = max(ends[0], limits[0]), min(ends[1], limits[1])
     x = [low, mean, high, mean, low]
     ax.plot(x, [y, y - 0.26, y, y + 0.26, y], color=_style.BLUE, lw=0.9, zorder=4)
+    _forest.arrows(ax, ends, y, limits, _style.BLUE)
 
 
 def _note(result: PooledMedianSurvival) -> str:
-    if not result.pooled:
-        return ""
-    text = f"Heterogeneity: τ² = {_format.significant(result.tau2)} (REML). Interval of the mean: {result.ci_method}"
-    if result.k_open:
+    parts = []
+    if result.pooled:
+        parts.append(
+            f"Heterogeneity: τ² = {_format.significant(result.tau2)} (REML). Interval of the mean: {result.ci_method}"
+        )
+    if result.pooled and result.k_open:
         one = result.k_open == 1
         said = (
             "was not reached (broken arrow) and enters as a bound"
             if one
             else ("were not reached (broken arrows) and enter as bounds")
         )
-        text += f". {_format.plural(result.k_open, 'median')} {said}"
-    return _forest.unbroken(text)
+        parts.append(f"{_format.plural(result.k_open, 'median')} {said}")
+    if result.left_out:
+        parts.append(_forest.left_out(result.left_out))
+    return _forest.unbroken(". ".join(parts))

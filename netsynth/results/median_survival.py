@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import chdtri
 
 from netsynth import _format, _validate
-from netsynth._typing import FloatArray, Interval
+from netsynth._typing import JSON, FloatArray, Interval
 from netsynth.errors import Caution
 from netsynth.kernels import censored_effects, intervals
 from netsynth.results.pooled import PooledEffect
@@ -68,6 +68,8 @@ class PooledMedianSurvival:
         Where each standard error comes from.
     printed : tuple of str
         What each study prints.
+    ci_lower, ci_upper, ci_level : ndarray
+        Printed limits in months and their level: nan for what is not printed, infinite for an upper limit "NR".
     left_out : tuple of LeftOut
         Studies that could not be used.
     dropped, imputed : PooledEffect
@@ -91,6 +93,9 @@ class PooledMedianSurvival:
     share: FloatArray
     route: tuple[str, ...]
     printed: tuple[str, ...]
+    ci_lower: FloatArray
+    ci_upper: FloatArray
+    ci_level: FloatArray
     left_out: tuple[LeftOut, ...]
     dropped: PooledEffect
     imputed: PooledEffect
@@ -180,11 +185,20 @@ class PooledMedianSurvival:
         return Interval(*map(self._natural, self.prediction_interval(level)))
 
     def natural_study_interval(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-        """Wald interval of each printed median in months; of an open end what the median may be."""
-        half = float(intervals.critical_value(math.inf, _validate.level(level))) * self.study_se
+        """Interval of each printed median in months; of an open end what the median may be.
+
+        Limits that a study prints at this level are as printed, infinite for an upper limit "NR"; others are Wald's.
+        """
+        level = _validate.level(level)
+        half = float(intervals.critical_value(math.inf, level)) * self.study_se
         known = self.lower == self.upper
         ends = np.where(known, self.lower - half, self.lower), np.where(known, self.upper + half, self.upper)
         low, high = (np.exp(end) if self.scale == "log" else end for end in ends)
+        as_printed = known & np.isclose(self.ci_level, level, rtol=0.0, atol=1e-9)
+        low, high = (
+            np.where(as_printed & ~np.isnan(own), own, end)
+            for own, end in ((self.ci_lower, low), (self.ci_upper, high))
+        )
         return np.maximum(low, 0.0), high
 
     @property
@@ -254,6 +268,22 @@ class PooledMedianSurvival:
         }
         return pd.DataFrame(columns, index=pd.Index(self.study, name="study"))
 
+    def to_dict(self, level: float = 0.95) -> JSON:
+        """Everything as plain Python, for JSON: the summary, the comparisons, the studies, and the warnings.
+
+        What is undefined is None, and an open end is "inf" or "-inf", for JSON knows neither.
+        """
+        frame = self.summary_frame(level)
+        return {
+            "endpoint": self.endpoint,
+            "level": level,
+            **dict(zip(frame.columns, map(_format.plain, frame.iloc[0]), strict=True)),
+            "sensitivity": _format.plain_rows(self.sensitivity_frame(level)),
+            "studies": _format.plain_rows(self.study_frame(level)),
+            "left_out": [entry._asdict() for entry in self.left_out],
+            "warnings": [str(warning) for warning in self.warnings],
+        }
+
     def plot(self, *, ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Forest plot in which a median that was not reached is an arrow from its bound; needs matplotlib."""
         from netsynth.plots.median_survival import median_survival_plot
@@ -261,7 +291,10 @@ class PooledMedianSurvival:
         return median_survival_plot(self, ax=ax, level=level)
 
     def _natural(self, value: float) -> float:
-        return math.exp(value) if self.scale == "log" else value
+        if self.scale != "log":
+            return value
+        with np.errstate(over="ignore"):  # an end beyond all numbers is infinite
+            return float(np.exp(value))
 
     def _symmetric(self, se: float, df: float, level: float) -> Interval:
         if not df > 0:
@@ -272,7 +305,16 @@ class PooledMedianSurvival:
     def _bracket(self, interval: Interval) -> str:
         if math.isnan(interval.lower):
             return "undefined"
-        return f"[{_format.significant(interval.lower)}, {_format.significant(interval.upper)}]"
+        return f"[{self.shown(interval.lower)}, {self.shown(interval.upper)}]"
+
+    def shown(self, months: float) -> str:
+        """A pooled value or an end of its interval as text shows it, one that left the numbers as a bound."""
+        beyond = _format.past(months, 2) if self.scale == "log" else ""
+        return beyond or _format.months(months)
+
+    def shown_limits(self, low: float, high: float) -> tuple[str, str]:
+        """Ends of what a study says, an upper limit that was not reached as "NR"."""
+        return _format.months(low), "NR" if math.isinf(high) else _format.months(high)
 
     def _title(self) -> str:
         label = f"Median {self.endpoint} in months ({self.scale} scale)"
@@ -282,7 +324,7 @@ class PooledMedianSurvival:
         return f"{label}, random effects, tau2 by REML, CI by {self.ci_method}, {number}"
 
     def __str__(self) -> str:
-        line = f"  estimate  {_format.significant(self.natural)}   95% CI {self._bracket(self.natural_interval())}"
+        line = f"  estimate  {self.shown(self.natural)}   95% CI {self._bracket(self.natural_interval())}"
         lines = [self._title(), line]
         if self.pooled:
             lines[1] += f"   95% PI {self._bracket(self.natural_prediction_interval())}"
@@ -297,14 +339,14 @@ class PooledMedianSurvival:
                 ("bounds taken for medians", self.imputed),
             ):
                 ends = self._bracket(effect.natural_interval())
-                lines.append(f"  for comparison, {name}: {_format.significant(effect.natural)} {ends}")
+                lines.append(f"  for comparison, {name}: {_format.months(effect.natural)} {ends}")
         lines += [f"  left out: {study} ({reason})" for study, reason in self.left_out]
         return "\n".join([*lines, *(f"  {each}" for each in self.warnings)])
 
     def _repr_html_(self) -> str:
         low, high = self.natural_study_interval()
         rows = [
-            (name, text, self._bracket(Interval(a, b)), route, f"{100 * weight:.1f}%")
+            (name, text, "[{}, {}]".format(*self.shown_limits(a, b)), route, f"{100 * weight:.1f}%")
             for name, text, a, b, route, weight in zip(
                 self.study,
                 self.printed,
@@ -316,7 +358,7 @@ class PooledMedianSurvival:
             )
         ]
         ends = self._bracket(self.natural_interval())
-        rows.append(("Pooled", _format.significant(self.natural), ends, "", ""))
+        rows.append(("Pooled", self.shown(self.natural), ends, "", ""))
         return _format.html_table(
             ("study", "printed", "95% CI", "error from", "weight"), rows, caption=self._title()
         )

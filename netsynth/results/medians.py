@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from netsynth import _format, _validate
-from netsynth._typing import BoolArray, FloatArray, Interval
+from netsynth._typing import JSON, BoolArray, FloatArray, Interval
 from netsynth.errors import Caution, InvalidInputError
 from netsynth.kernels import intervals, orderstats
 from netsynth.kernels.five_number_methods import MeanMethod
@@ -250,22 +250,29 @@ class AggregatedMedians:
             columns |= group.columns(f"_{number}" if len(self.groups) > 1 else "")
         return pd.DataFrame(columns, index=pd.Index(self.study, name="study"))
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
-        """Forest plot of the model; needs matplotlib.
+    def to_dict(self, level: float = 0.95) -> JSON:
+        """Everything as plain Python, for JSON: the columns of the summary, the studies, and the warnings.
 
-        Raises
-        ------
-        InvalidInputError
-            For "MM" and "WM", whose studies have no standard errors to draw.
+        What is undefined is None, for JSON knows no nan.
         """
+        frame = self.summary_frame(level)
+        return {
+            "quantity": self.quantity,
+            "level": level,
+            **dict(zip(frame.columns, map(_format.plain, frame.iloc[0]), strict=True)),
+            "studies": _format.plain_rows(self.study_frame()),
+            "warnings": [str(warning) for warning in self.warnings],
+        }
+
+    def plot(self, *, ax: Axes | None = None, level: float = 0.95) -> Axes:
+        """Forest plot: of the model, and for "MM" and "WM" of study medians with what is printed; needs matplotlib."""
+        if self.effect is None:
+            from netsynth.plots.medians import medians_plot
+
+            return medians_plot(self, ax=ax, level=level)
         from netsynth.plots.forest import forest_plot
 
-        if self.effect is None:
-            raise InvalidInputError(
-                f"{self.method} gives studies no standard errors, so there is no forest plot. Use method='QE', or "
-                "median_range for a plot of values."
-            )
-        return forest_plot(self.effect, ax=ax)
+        return forest_plot(self.effect, ax=ax, level=level)
 
     def _without_model(self) -> None:
         if self.effect is not None:
@@ -279,13 +286,17 @@ class AggregatedMedians:
     def _shown(self, interval: Interval | MedianInterval) -> str:
         if math.isnan(interval.lower):
             return "undefined"
-        return f"[{_format.significant(interval.lower)}, {_format.significant(interval.upper)}]"
+        return f"[{self._size(interval.lower)}, {self._size(interval.upper)}]"
+
+    def _size(self, natural: float) -> str:
+        beyond = _format.past(natural, 2) if self.quantity == "ratio of medians" else ""
+        return beyond or _format.significant(natural)
 
     def __str__(self) -> str:
         left_out = len(self.study) - self.k
         title = f"{self.quantity.capitalize()}, {METHOD_WORDS[self.method]} ({self.method}), k = {self.k}"
         title += f" of {len(self.study)}" if left_out else ""
-        lines = [title, f"  estimate  {_format.significant(self.estimate)}"]
+        lines = [title, f"  estimate  {self._size(self.estimate)}"]
         if self.effect is None:
             found = self.order_interval()
             coverage = f" (coverage {100 * found.coverage:.1f}%)" if found.ranks else ""
@@ -381,6 +392,14 @@ class ConvertedMeans:
             "reason": self.reason,
         }
         return pd.DataFrame(columns, index=pd.Index(self.study, name="study"))
+
+    def to_dict(self) -> JSON:
+        """Everything as plain Python, for JSON: the studies and the warnings; what is undefined is None."""
+        return {
+            "method": self.method,
+            "studies": _format.plain_rows(self.summary_frame()),
+            "warnings": [str(warning) for warning in self.warnings],
+        }
 
     def _rows(self) -> list[tuple[str, ...]]:
         def shown(value: float) -> str:

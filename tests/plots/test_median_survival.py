@@ -1,6 +1,7 @@
 """The forest plot of medians: what is drawn is what the result says, and an open end is an arrow."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -58,6 +59,34 @@ def test_text_beside_the_plot(result):
     assert "2 medians were not reached (broken arrows)" in " ".join(texts).replace("\u00a0", " ")
 
 
+@pytest.mark.parametrize("others", [1, 3])
+def test_studies_left_out_are_named_under_the_plot(others):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = pool_median_survival(
+            [*[34, 46, 55][:others], NAN, NAN, 40],
+            study=[*["Adams", "Brown", "Chen"][:others], "Diaz", "Evans", "Fox"],
+            ci_lower=[*[27, 38, 40][:others], NAN, NAN, NAN],
+            ci_upper=[*[43, 56, 75][:others], NAN, NAN, NAN],
+        )
+    note = " ".join(text.get_text() for text in median_survival_plot(found).texts).replace("\u00a0", " ")
+    assert (
+        "Left out: Diaz and Evans (its median was not reached, and neither a time nor a lower limit is printed); "
+        "Fox (it prints neither a confidence interval nor events nor patients)"
+    ) in note
+
+
+def test_an_upper_limit_not_reached_is_an_arrow():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = pool_median_survival([34, 46, 55], ci_lower=[27, 38, 40], ci_upper=[43, 56, math.inf])
+    ax = median_survival_plot(found)
+    (arrow,) = (line for line in marks(ax, ">") if line.get_ydata()[0] == 2)
+    assert arrow.get_xdata()[0] == ax.get_xlim()[1]
+    assert not marks(ax, "|")
+    assert {"[40.0,", "NR]"} <= {text.get_text() for text in ax.texts}
+
+
 def test_without_open_ends_there_is_nothing_to_compare():
     result = pool_median_survival([34, 46, 55], ci_lower=[27, 38, 40], ci_upper=[43, 56, 75])
     ax = result.plot(level=0.9)
@@ -65,6 +94,25 @@ def test_without_open_ends_there_is_nothing_to_compare():
     assert "Without open ends" not in texts
     assert "Months [90% CI]" in texts
     assert not marks(ax, "|")
+
+
+def test_no_digits_and_no_axis_past_what_can_be_observed():
+    found = pool_median_survival(
+        [12, 34, 75, NAN],
+        ci_lower=[9, 27, 50, NAN],
+        ci_upper=[16, 43, 110, NAN],
+        follow_up_months=[NAN, NAN, NAN, 60],
+        n_total=[50, 60, 70, 80],
+    )
+    assert found.natural_prediction_interval().upper > 10_000
+    ax = median_survival_plot(found)
+    assert {"[0.08,", ">1000]", "303]"} <= {text.get_text() for text in ax.texts}
+    assert 110 < ax.get_xlim()[1] < 250
+    # the mean, the prediction and the mean without open ends all leave the axis
+    pointed = sorted({line.get_ydata()[0] for line in marks(ax, ">") if line.get_ydata()[0] > 4})
+    assert pointed == pytest.approx([4.6, 5.6, 6.6])
+    texts = {text.get_text() for text in found.dropped.plot().texts}
+    assert {"[<1,", ">1000]"} <= texts
 
 
 def test_refusals(result):
