@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from netsynth import _format, _validate
 from netsynth._typing import Interval
 from netsynth.arms import compare_arms
 from netsynth.data.factor import ReportedFactor
-from netsynth.data.number import NumberLike, ReportedInterval
+from netsynth.data.number import NumberLike
 from netsynth.data.survival import ReportedSurvival, ReportedTime
 from netsynth.errors import (
     Caution,
@@ -21,10 +22,12 @@ from netsynth.errors import (
     caution,
 )
 from netsynth.hazard_routes import figures
+from netsynth.hazard_routes.checks import refuse_impossible
 from netsynth.hazard_routes.choice import disagreement, every_route, ranked, with_distances
 from netsynth.hazard_routes.doubts import doubts_of, far_ways, is_lopsided, said_of
-from netsynth.hazard_routes.figures import ArmCurve, Counts, Ends, Test, TwoGroups
-from netsynth.hazard_routes.route import FROM_RATIO, NO_SIDE
+from netsynth.hazard_routes.figures import ArmCurve, Counts, PrintedInterval, Test, TwoGroups
+from netsynth.hazard_routes.quotes import quotes_of
+from netsynth.hazard_routes.route import FROM_RATIO
 from netsynth.results.arm_checks import PrintedRatio
 from netsynth.results.curve import SurvivalCurve
 from netsynth.results.hazard_ratio import (
@@ -40,13 +43,16 @@ from netsynth.results.ipd import PseudoIPD
 
 __all__ = ["hazard_ratio"]
 
+#: Arguments that say how to read others.
+_NO_FIGURES: Final = ("level", "one_sided", "direction", "median_cis", "rmst_se")
+
 
 def hazard_ratio(
     record: ReportedFactor | None = None,
     /,
     *,
     hazard_ratio: PrintedRatio | None = None,
-    ci: Ends | ReportedInterval | None = None,
+    ci: PrintedInterval | None = None,
     level: float | None = None,
     pvalue: NumberLike | None = None,
     test: Test = "not stated",
@@ -62,7 +68,7 @@ def hazard_ratio(
     curves: Sequence[ArmCurve] | None = None,
     follow_up_months: tuple[float, float] | None = None,
     medians: Sequence[NumberLike | ReportedTime] | None = None,
-    median_cis: Sequence[Ends | None] | None = None,
+    median_cis: Sequence[PrintedInterval | None] | None = None,
     rmst_difference: NumberLike | None = None,
     rmst_se: NumberLike | None = None,
     groups: tuple[str, str] = ("exposed", "reference"),
@@ -70,6 +76,7 @@ def hazard_ratio(
     adjusted: Adjustment = "none",
     covariates: Sequence[str] = (),
     label: str = "",
+    source: str = "",
     rng: np.random.Generator | int | None = 0,
 ) -> HazardRatioEstimate:
     r"""Find the hazard ratio of two groups, by every way that what a study prints leaves.
@@ -86,12 +93,14 @@ def hazard_ratio(
         makes ways infeasible, never an error.
     hazard_ratio : str, float, sequence of three numbers or ReportedText, optional
         As printed, such as "0.49 (95% CI 0.38-0.64; p < 0.001)"; for `hazard_ratio_for` against the other group.
-    ci : pair or ReportedInterval, optional
-        Limits of the ratio where they do not stand in it. None or "not reached" for an open end.
+    ci : str, pair or ReportedInterval, optional
+        Limits of the ratio where they do not stand in it: as printed, such as "1.20-2.85", "95% CI 1.20 to 2.85" or
+        "(1,20; 2,85)", or the two of them. None or "not reached" for an open end. A decimal comma is read where a text
+        cannot be read otherwise.
     level : float, optional
-        Of the interval; by default what is printed, else 0.95.
+        Of the interval; by default what is printed, else 0.95. It must not contradict what is printed.
     pvalue : str, float or ReportedNumber, optional
-        "<0.001" is a bound, and so is "0.000", which is below 0.0005.
+        "<0.001" is a bound, and so is "0.000", which is below 0.0005. A decimal comma is read as in `ci`.
     test : {"log-rank", "Wald", "likelihood ratio", "not stated"}
         Whose p-value. That of the log-rank test is not adjusted even if the ratio is.
     one_sided : bool
@@ -100,7 +109,7 @@ def hazard_ratio(
         Log-rank statistic on one degree of freedom.
     direction : {"worse", "better"}, optional
         How the exposed do. A p-value or chi-squared has no side; without a ratio, O - E, O and E or a difference of
-        means that has one, it must be given.
+        means that has one, it must be given where nothing else tells a ratio.
     observed, expected : pair of numbers, optional
         Events of each group, and those expected by the log-rank test.
     o_minus_e, log_rank_variance : str, float or ReportedNumber, optional
@@ -116,8 +125,8 @@ def hazard_ratio(
         Shortest and longest follow-up, for percentages without numbers at risk.
     medians : pair of numbers or ReportedTime, optional
         Median survival of each group in one unit.
-    median_cis : pair of pairs, optional
-        Their 95% intervals, where `medians` are numbers.
+    median_cis : pair of str, pair or ReportedInterval, optional
+        Their intervals, where `medians` are numbers, each as `ci`; of 95% where no level is printed.
     rmst_difference, rmst_se : str, float or ReportedNumber, optional
         Restricted mean of the exposed less that of the reference, and its standard error. They give a direction, and
         with the number of events an approximate ratio; they do not tell a ratio by themselves.
@@ -132,6 +141,8 @@ def hazard_ratio(
         Adjusted for.
     label : str
         What is compared, for texts.
+    source : str
+        Where it is printed, such as "p. 14, Table 2".
     rng : Generator, int or None
         Random numbers for `compare_arms`, or a seed for them.
 
@@ -144,7 +155,8 @@ def hazard_ratio(
     ------
     InvalidInputError
         If nothing is given, a number cannot be read or cannot be right (a p-value of 0, a ratio for a group that is
-        neither), a direction is missing that a test needs, or numbers contradict each other.
+        neither), both groups are one, a direction is missing without which there is no way, or numbers contradict each
+        other. Figures of the log-rank test that no patients can give are an `ImpossibleReportError`, which is one.
 
     Warns
     -----
@@ -153,8 +165,10 @@ def hazard_ratio(
     ImputedVarianceWarning
         The standard error rests on a p-value printed as a bound, and is too large.
     InconsistentReportWarning
-        The ways disagree, the interval is not symmetric for the logarithm or too narrow for the events, or the ratio
-        contradicts the direction.
+        The ways disagree, the interval is not symmetric for the logarithm or too narrow for the events, the ratio
+        contradicts the direction, or a test is stronger than so few events allow.
+    UnusableDataWarning
+        A test was left out, since nothing says which group does worse.
 
     Notes
     -----
@@ -181,17 +195,21 @@ def hazard_ratio(
     >>> print(hazard_ratio(pvalue="0.07", n_events=483, direction="better", groups=("chemotherapy", "control")))
     hazard ratio of chemotherapy against control 0.85 (95% CI 0.71–1.01), adjusted: none
       from p = 0.07, 483 events, said to do better, by p-value and events
+        as given: pvalue "0.07", n_events 483, direction "better"
         z of p = 0.07, two-sided, chemotherapy said to do better: -1.812
         V of the log-rank test from 483 events: 120.8
         log hazard ratio: -0.1649
         its variance of sampling: 0.008282
       standard error 0.091: sampling 0.091, rounding 0.002, method 0.009
     """
-    printed = (
-        hazard_ratio, ci, pvalue, chi2, observed, expected, o_minus_e, log_rank_variance, n_events, n_total, curves,
-        follow_up_months, medians, rmst_difference,
-    )  # fmt: skip
-    is_given = any(each is not None for each in printed)
+    arguments = {
+        "hazard_ratio": hazard_ratio, "ci": ci, "level": level, "pvalue": pvalue, "one_sided": one_sided, "chi2": chi2,
+        "direction": direction, "observed": observed, "expected": expected, "o_minus_e": o_minus_e,
+        "log_rank_variance": log_rank_variance, "n_events": n_events, "n_total": n_total, "curves": curves,
+        "follow_up_months": follow_up_months, "medians": medians, "median_cis": median_cis,
+        "rmst_difference": rmst_difference, "rmst_se": rmst_se,
+    }  # fmt: skip
+    is_given = any(value is not None for name, value in arguments.items() if name not in _NO_FIGURES)
     if record is not None:
         if not isinstance(record, ReportedFactor) or is_given:
             beside = " beside keyword arguments" if is_given else ""
@@ -207,23 +225,25 @@ def hazard_ratio(
     where = label or "hazard_ratio"
     _validate.choice(adjusted, "adjusted", ADJUSTMENTS, where=where)
     _validate.choice(test, "test", figures.TESTS, where=where)
-    exposed, reference = (_validate.text(name, "groups", where=where) for name in groups)
+    exposed, reference = _groups(groups, where)
     if hazard_ratio_for and hazard_ratio_for not in (exposed, reference):
         raise InvalidInputError(
             f"{where}: the hazard ratio is for {hazard_ratio_for!r}, which is neither {exposed!r} nor {reference!r}. "
             "Name one of groups."
         )
     if level is not None:
-        level = _validate.level(level)
+        with figures.at(where, "level"):
+            level = _validate.level(level)
     ratio, interval, p = figures.printed_ratio(hazard_ratio, ci, level, where)
     if pvalue is not None:
         p = figures.printed_pvalue(pvalue, where)
-    exact = figures.exact
-    total, events = _events(n_events)
-    patients = None if n_total is None else figures.counts(n_total, "n_total", minimum=1)
-    arms = None if curves is None else _arms(curves)
+    total, events = _events(n_events, where)
+    arms = None if curves is None else _arms(curves, where)
+    points = None if arms is None else figures.curve_points(arms, (exposed, reference))
     given = TwoGroups(
         label=label,
+        source=source,
+        quotes=quotes_of(arguments),
         exposed=exposed,
         reference=reference,
         ratio=ratio,
@@ -234,60 +254,75 @@ def hazard_ratio(
         pvalue=p,
         test=test,
         one_sided=one_sided,
-        chi2=None if chi2 is None else exact(chi2, "chi2", least=0.0),
-        observed=None if observed is None else figures.numbers(observed, "observed"),
-        expected=None if expected is None else figures.numbers(expected, "expected", least=1e-300),
-        excess=None if o_minus_e is None else exact(o_minus_e, "o_minus_e"),
+        chi2=None if chi2 is None else figures.exact(chi2, "chi2", where, least=0.0),
+        observed=None if observed is None else figures.numbers(observed, "observed", where),
+        expected=None if expected is None else figures.numbers(expected, "expected", where, positive=True),
+        excess=None if o_minus_e is None else figures.exact(o_minus_e, "o_minus_e", where),
         information=None
         if log_rank_variance is None
-        else exact(log_rank_variance, "log_rank_variance", least=1e-300),
+        else figures.exact(log_rank_variance, "log_rank_variance", where, positive=True),
         n_events=total,
         events=events,
-        patients=patients,
+        patients=None if n_total is None else figures.counts(n_total, "n_total", where, minimum=1),
         arms=arms if arms is not None and isinstance(arms[0], PseudoIPD) else None,  # type: ignore[arg-type]
-        curves=None if arms is None else figures.curve_points(arms),
-        follow_up=None if follow_up_months is None else _follow_up(follow_up_months),
-        medians=None if medians is None else figures.median_pair(medians, median_cis),
-        mean_difference=None if rmst_difference is None else exact(rmst_difference, "rmst_difference"),
-        mean_se=None if rmst_se is None else exact(rmst_se, "rmst_se", least=1e-300),
+        curves=None if isinstance(points, str) else points,
+        apart=points if isinstance(points, str) else "",
+        follow_up=None if follow_up_months is None else _follow_up(follow_up_months, where),
+        medians=None if medians is None else figures.median_pair(medians, median_cis, where),
+        mean_difference=None
+        if rmst_difference is None
+        else figures.exact(rmst_difference, "rmst_difference", where),
+        mean_se=None if rmst_se is None else figures.exact(rmst_se, "rmst_se", where, positive=True),
     )
     given = _with_side(_with_counts(given, arms), direction)
+    refuse_impossible(given)
     return _estimate(given, rng, doubts_of(given))
 
 
 # --- what goes in
 
 
-def _events(n_events: int | Sequence[int] | None) -> tuple[int | None, Counts | None]:
+def _groups(groups: object, where: str) -> tuple[str, str]:
+    pair = figures.pair_of(groups, "groups", where)
+    exposed, reference = (_validate.text(name, "groups", where=where) for name in pair)
+    if " ".join(exposed.split()).casefold() == " ".join(reference.split()).casefold():
+        raise InvalidInputError(
+            f"{where}: both groups are {exposed!r}, which compares nothing. Give two names, the exposed group first."
+        )
+    return exposed, reference
+
+
+def _events(n_events: int | Sequence[int] | None, where: str) -> tuple[int | None, Counts | None]:
     if n_events is None:
         return None, None
     if isinstance(n_events, Sequence | np.ndarray):
-        pair = figures.counts(n_events, "n_events")
+        pair = figures.counts(n_events, "n_events", where)
         return pair.total, pair
-    return _validate.count(n_events, "n_events"), None
+    return _validate.count(n_events, "n_events", where=where), None
 
 
-def _arms(curves: Sequence[ArmCurve]) -> tuple[ArmCurve, ArmCurve]:
-    first, second = figures.pair_of(curves, "curves")
+def _arms(curves: Sequence[ArmCurve], where: str) -> tuple[ArmCurve, ArmCurve]:
+    first, second = figures.pair_of(curves, "curves", where)
     for kind in (PseudoIPD, SurvivalCurve, ReportedSurvival):
         if isinstance(first, kind) and isinstance(second, kind):
             endpoints = [each.endpoint.code for each in (first, second) if isinstance(each, ReportedSurvival)]
             if len(set(endpoints)) > 1:
                 raise InvalidInputError(
-                    f"Both curves must be of one endpoint; got {_format.listing(endpoints)}."
+                    f"{where}: both curves must be of one endpoint; got {_format.listing(endpoints)}."
                 )
             return first, second
     raise InvalidInputError(
-        "curves must be two results of reconstruct_ipd, two of reconstruct_survival, or two ReportedSurvival; got "
-        f"{type(first).__name__} and {type(second).__name__}."
+        f"{where}: curves must be two results of reconstruct_ipd, two of reconstruct_survival, or two "
+        f"ReportedSurvival; got {type(first).__name__} and {type(second).__name__}."
     )
 
 
-def _follow_up(months: tuple[float, float]) -> tuple[float, float]:
-    low, high = (float(x) for x in figures.pair_of(months, "follow_up_months"))  # type: ignore[arg-type]
-    if not 0 <= low < high < math.inf:
+def _follow_up(months: tuple[float, float], where: str) -> tuple[float, float]:
+    pair = figures.pair_of(months, "follow_up_months", where)
+    low, high = (figures.exact(x, "follow_up_months", where, least=0.0).value for x in pair)  # type: ignore[arg-type]
+    if not low < high:
         raise InvalidInputError(
-            f"follow_up_months must be the shortest and the longest follow-up, 0 or more; got {months!r}."
+            f"{where}: follow_up_months must be the shortest and the longest follow-up, 0 or more; got {months!r}."
         )
     return low, high
 
@@ -304,16 +339,18 @@ def _with_counts(given: TwoGroups, arms: tuple[ArmCurve, ArmCurve] | None) -> Tw
         observed = [each.value for each in given.observed]
         if all(o == int(o) for o in observed):
             events = Counts(*map(int, observed))
-    where = given.label or "hazard_ratio"
     if events is not None and sizes is not None:
         for name, d_one, n_one in zip((given.exposed, given.reference), events, sizes, strict=True):
             if d_one > n_one:
                 raise InvalidInputError(
-                    f"{where}: {d_one} events among {n_one} patients of {name}. Check both numbers."
+                    f"{given.where}: {_format.plural(d_one, 'event')} among {_format.plural(n_one, 'patient')} of "
+                    f"{name}. Check both numbers."
                 )
     total = events.total if events is not None else given.n_events
     if total is not None and sizes is not None and total > sizes.total:
-        raise InvalidInputError(f"{where}: {total} events among {sizes.total} patients. Check both numbers.")
+        raise InvalidInputError(
+            f"{given.where}: {_format.plural(total, 'event')} among {sizes.total} patients. Check both numbers."
+        )
     return replace(given, events=events, patients=sizes, n_events=total)
 
 
@@ -331,7 +368,7 @@ def _printed_events(curve: ArmCurve) -> int | None:
 def _with_side(given: TwoGroups, direction: str | None) -> TwoGroups:
     """Which group does worse, and what says so: the caller, else the first number that has a side."""
     if direction is not None:
-        _validate.choice(direction, "direction", ("worse", "better"), where=given.label)
+        _validate.choice(direction, "direction", ("worse", "better"), where=given.where)
         return replace(given, direction=1 if direction == "worse" else -1, side=f"said to do {direction}")
     excess = math.nan
     if given.excess is not None:
@@ -339,7 +376,7 @@ def _with_side(given: TwoGroups, direction: str | None) -> TwoGroups:
     elif given.observed is not None and given.expected is not None:
         excess = given.observed.exposed.value - given.expected.exposed.value
     means = math.nan if given.mean_difference is None else -given.mean_difference.value
-    sides = ((given.log_ratio, "the ratio"), (excess, "O - E"), (means, "the restricted means"))
+    sides = ((float(given.ratio_side), "the ratio"), (excess, "O - E"), (means, "the restricted means"))
     for value, words in sides:
         if value and not math.isnan(value):
             worse = "worse" if value > 0 else "better"
@@ -354,17 +391,9 @@ def _estimate(
     given: TwoGroups, rng: np.random.Generator | int | None, doubts: Sequence[str]
 ) -> HazardRatioEstimate:
     routes, missed = every_route(given)
-    where = given.label or "hazard_ratio"
-    needs_side = [each for each in missed if each.reason == NO_SIDE]
-    if needs_side and not given.is_record:
-        what = needs_side[0].name.split()[0].removesuffix(",")
-        raise InvalidInputError(
-            f"{where}: a {what} does not say which group does worse. Give direction='worse' if {given.exposed} did "
-            f"worse than {given.reference}, or direction='better'; nothing is assumed."
-        )
     cautions: list[Caution] = []
     if given.arms is not None:
-        found, said = _reconstructed(given.arms, rng)
+        found, said = _reconstructed(given.arms, rng, given.where)
         cautions += said
         if isinstance(found, MissedRoute):
             missed.append(found)
@@ -372,6 +401,13 @@ def _estimate(
             routes.append(found)
     else:
         missed.append(MissedRoute("reconstructed patients", "no digitised curves of both groups are given"))
+    needs_side = [each for each in missed if each.reason in (figures.NO_SIDE, given.no_side)]
+    if needs_side and not routes and not given.is_record:
+        what = needs_side[0].name.split()[0].removesuffix(",")
+        raise InvalidInputError(
+            f"{given.where}: a {what} does not say which group does worse. Give direction='worse' if {given.exposed} "
+            f"did worse than {given.reference}, or direction='better'; nothing is assumed."
+        )
     order = list(ROUTES)
     missed.sort(key=lambda each: order.index(each.name))
     best_first = ranked(routes)
@@ -390,17 +426,21 @@ def _estimate(
         disagrees=bool(far),
         is_lopsided=is_lopsided(given),
         problem="" if best_first else _problem(given, missed),
+        source=given.source,
+        row_id=given.row_id,
     )
     worded = [*((InconsistentReportWarning, words) for words in doubts), *said_of(given, result, far)]
-    cautions += [caution(kind, words, where=where, stacklevel=4) for kind, words in worded]
+    for kind, words in worded:
+        cautions.append(caution(kind, words, where=given.where, stacklevel=4))
     return replace(result, warnings=tuple(cautions))
 
 
 def _reconstructed(
-    arms: tuple[PseudoIPD, PseudoIPD], rng: np.random.Generator | int | None
+    arms: tuple[PseudoIPD, PseudoIPD], rng: np.random.Generator | int | None, where: str
 ) -> tuple[HazardRatioRoute | MissedRoute, list[Caution]]:
     """Cox's fit of patients reconstructed from digitised curves."""
-    found = compare_arms(*arms, rng=rng)
+    with figures.at(where, "curves"):
+        found = compare_arms(*arms, rng=rng)
     effect, said = found.log_hr, list(found.warnings)
     if not math.isfinite(effect.se):
         why = "one group has all the events, so the ratio is infinite or 0 in some of the data sets"
@@ -410,6 +450,7 @@ def _reconstructed(
     names = _format.listing(f"curve of {arm.label}" if arm.label else "curve" for arm in arms)
     route = HazardRatioRoute(
         name="reconstructed patients",
+        verbatim="",
         printed=f"{names}, {arms[0].n_total} and {arms[1].n_total} patients",
         log_hr=effect.estimate,
         variance=total - reading,
@@ -436,21 +477,24 @@ def _adjusted(given: TwoGroups, best_first: Sequence[HazardRatioRoute]) -> Adjus
 
 
 def _problem(given: TwoGroups, missed: Sequence[MissedRoute]) -> str:
+    """What each of the figures that were given lacks."""
     reasons = {each.name: each.reason for each in missed}
+    found = []
     if given.ratio is not None:
-        if not math.isfinite(given.log_ratio):
-            return reasons["p-value"]
-        if given.pvalue is not None:
-            return reasons["p-value"]
-        return "it has neither a confidence interval nor a p-value"
-    if given.chi2 is not None:
-        return reasons["chi-squared and events"]
-    if given.pvalue is not None:
-        return reasons["p-value and events"]
+        has_p = given.pvalue is not None or not math.isfinite(given.log_ratio)
+        found.append(reasons["p-value"] if has_p else "it has neither a confidence interval nor a p-value")
+    elif given.chi2 is not None:
+        found.append(reasons["chi-squared and events"])
+    elif given.pvalue is not None:
+        found.append(reasons["p-value and events"])
     if given.mean_difference is not None:
-        return reasons["restricted means"]
+        found.append(reasons["restricted means"])
     if given.medians is not None:
-        return reasons["medians"]
-    if given.observed is not None or given.excess is not None:
-        return reasons["observed minus expected"]
-    return "no ratio is printed, nor figures that tell one"
+        found.append(reasons["medians"])
+    if given.excess is not None or (given.observed is not None and given.expected is not None):
+        found.append(reasons["observed minus expected"])
+    if given.arms is not None:
+        found.append(reasons["reconstructed patients"])
+    elif given.curves is not None or given.apart:
+        found.append(reasons["landmarks"])
+    return "; ".join(dict.fromkeys(found)) or "no ratio is printed, nor figures that tell one"

@@ -234,7 +234,6 @@ def test_a_record_without_a_ratio_has_one_from_its_pvalue_and_events():
             "the factor may be continuous, so that events do not tell the information",
         ),
         (with_events("0.2", sign=">"), "a p-value of >0.2 bounds the ratio on neither side"),
-        (with_events("0"), "a p-value is never 0; give it as it is printed, such as '0.000' or '<0.001'"),
         (with_events(n_events=None), "the number of events is not printed"),
         (with_events(n_events=0), "there was no event"),
     ],
@@ -612,7 +611,19 @@ def test_no_event_in_a_group():
     assert missed["p-value and events by arm"] == (
         "there was no event in drug, so the variance from events is undefined"
     )
-    assert found.route == "p-value, events and patients"
+    for name in (
+        "p-value, events and patients",
+        "p-value and events",
+    ):  # all events would hide that one group has none
+        assert missed[name] == missed["p-value and events by arm"]
+    assert (
+        found.problem
+        == missed["p-value and events"]
+        + "; neither the variance of O - E nor a chi-squared above 0 "
+        "is printed"
+    )
+    with_v = hazard_ratio(observed=(0, 10), expected=("4.1", "5.9"), log_rank_variance="2.3")
+    assert with_v.estimate == pytest.approx(-4.1 / 2.3)  # Peto's estimate is defined
 
 
 def test_a_lower_limit_of_zero_leaves_half_the_width():
@@ -659,13 +670,6 @@ def test_too_narrow_for_so_few_exposed():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         hazard_ratio(hazard_ratio="1.00 (0.69-1.45)", n_events=150)
-
-
-def test_a_log_rank_variance_above_a_quarter_of_the_events():
-    with pytest.warns(
-        InconsistentReportWarning, match="variance of 30 with 100 events, which allow 25 at most"
-    ):
-        hazard_ratio(o_minus_e="-4", log_rank_variance="30", n_events=100)
 
 
 def test_an_interval_that_is_not_symmetric():
@@ -716,19 +720,20 @@ def test_a_ratio_for_the_other_group_is_turned():
          "Check the transcription."),
         ({"hazard_ratio": "0.5 (95% CI 0.4-0.6)", "level": 0.9},
          "hazard_ratio: the interval is printed with level 0.95; got 0.9."),
-        ({"hazard_ratio": "0.7", "direction": "up"}, "direction must be one of worse, better; got 'up'."),
+        ({"hazard_ratio": "0.7", "direction": "up"}, "hazard_ratio: direction must be one of worse, better; got 'up'."),
         ({"hazard_ratio": "0.7", "adjusted": "yes"},
          "hazard_ratio: adjusted must be one of none, minimal, full, not stated; got 'yes'."),
-        ({"observed": (9,), "expected": (1, 2)}, "observed must be a pair, the exposed group first; got (9,)."),
+        ({"observed": (9,), "expected": (1, 2)},
+         "hazard_ratio: observed must be a pair, the exposed group first; got (9,)."),
         ({"observed": (9, 21), "expected": ("0", "30")},
-         "expected must be a number of at least 1e-300, no open end; got 0."),
+         "hazard_ratio: expected must be a number above 0, no open end; got 0."),
         ({"n_events": (30, 5), "n_total": (20, 20)},
          "hazard_ratio: 30 events among 20 patients of exposed. Check both numbers."),
         ({"n_events": 50, "n_total": (20, 20)}, "hazard_ratio: 50 events among 40 patients. Check both numbers."),
-        ({"chi2": "-2"}, "chi2 must be a number of at least 0, no open end; got -2."),
-        ({"medians": ("12", "0")}, "A median is a positive time; got 0."),
+        ({"chi2": "-2"}, "hazard_ratio: chi2 must be a number of at least 0, no open end; got -2."),
+        ({"medians": ("12", "0")}, "hazard_ratio: medians: a median is a positive time; got 0."),
         ({"follow_up_months": (60, 12)},
-         "follow_up_months must be the shortest and the longest follow-up, 0 or more; got (60, 12)."),
+         "hazard_ratio: follow_up_months must be the shortest and the longest follow-up, 0 or more; got (60, 12)."),
     ],
 )  # fmt: skip
 def test_errors(given, message):
@@ -751,7 +756,9 @@ def arms(**options):
 
 def test_curves_of_two_endpoints():
     other = ReportedSurvival.from_percent("placebo", "PFS", years=[1, 2, 3], percent=["73", "50", "22"])
-    with pytest.raises(InvalidInputError, match="Both curves must be of one endpoint; got OS and PFS"):
+    with pytest.raises(
+        InvalidInputError, match="hazard_ratio: both curves must be of one endpoint; got OS and PFS"
+    ):
         hazard_ratio(curves=(arms()[0], other))
 
 
@@ -912,8 +919,121 @@ def test_it_says_where_a_number_came_from():
     assert str(found) == (
         "Mayo: hazard ratio of poor against well 3.90 (95% CI 1.42–10.68), adjusted: none\n"
         "  from HR 3.9 (95% CI 1.4–10.5), by confidence interval\n"
+        '    as given: hazard_ratio "3.9 (1.4-10.5)"\n'
         "    width of the interval of the logarithm: 2.015\n"
         "    log hazard ratio: 1.361\n"
         "    its variance of sampling: 0.2642\n"
         "  standard error 0.514: sampling 0.514, rounding 0.007, method 0.000"
     )
+
+
+# --- intervals as authors print them
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.20-2.85",
+        "1.20 to 2.85",
+        "(1.20, 2.85)",
+        "95% CI 1.20-2.85",
+        "1,20-2,85",
+        "(1,20; 2,85)",
+        "[1·20–2·85]",
+    ],
+)
+def test_the_text_of_an_interval_is_the_interval(text):
+    found, pair = (
+        hazard_ratio(hazard_ratio="1.85", ci=text),
+        hazard_ratio(hazard_ratio="1.85", ci=("1.20", "2.85")),
+    )
+    # log(2.85 / 1.20) / (2 * 1.959964) = 0.865 / 3.919928
+    assert found.chosen.variance**0.5 == pytest.approx(math.log(2.85 / 1.20) / (2 * Z(0.975)))
+    assert found.chosen.name == "confidence interval"
+    assert found.chosen.printed == "HR 1.85 (95% CI 1.20–2.85)"
+    # what rounding leaves open: limits to two decimals, and not the two numbers as they stand
+    assert found.chosen.variance_interval == pair.chosen.variance_interval
+    low, high = (math.log(top / bottom) / (2 * Z(0.975)) for top, bottom in ((2.845, 1.205), (2.855, 1.195)))
+    assert found.chosen.variance_interval == pytest.approx((low**2, high**2))
+
+
+def test_the_printed_digits_of_an_interval_count():
+    coarse = hazard_ratio(hazard_ratio="1.85", ci="1.2-2.9").chosen.variance_interval
+    fine = hazard_ratio(hazard_ratio="1.85", ci="1.20-2.90").chosen.variance_interval
+    assert coarse.lower < fine.lower < fine.upper < coarse.upper
+
+
+def test_the_level_in_the_text():
+    found = hazard_ratio(hazard_ratio="1.85", ci="90% CI 1.20-2.85")
+    assert found.chosen.variance**0.5 == pytest.approx(math.log(2.85 / 1.20) / (2 * Z(0.95)))
+    assert found.chosen.printed == "HR 1.85 (90% CI 1.20–2.85)"
+    assert hazard_ratio(hazard_ratio="1.85", ci="90% CI 1.20-2.85", level=0.9).estimate == found.estimate
+    assert hazard_ratio(hazard_ratio="1.85", ci="1.20-2.85", level=0.9).se == found.se
+
+
+def test_an_open_end_in_the_text():
+    found = hazard_ratio(hazard_ratio="1.85", ci="1.20-NR").chosen
+    assert (found.name, found.printed) == ("lower limit", "HR 1.85 (95% CI 1.20–NR)")
+    assert found.variance**0.5 == pytest.approx(math.log(1.85 / 1.20) / Z(0.975))
+
+
+def test_decimal_commas_are_read_where_nothing_else_fits():
+    found = hazard_ratio(hazard_ratio="1,85 (95% CI 1,20-2,85)")
+    assert found.chosen.printed == "HR 1.85 (95% CI 1.20–2.85)"
+    assert hazard_ratio(hazard_ratio="1,85", ci=("1,20", "2,85")).se == found.se
+    assert hazard_ratio(medians=("20,5", "10"), n_events=(30, 40)).estimate == pytest.approx(-math.log(2.05))
+
+
+@pytest.mark.parametrize("text", ["1,200-2,850", "(1,200; 2,850)"])
+def test_a_comma_that_may_be_either_is_refused(text):
+    with pytest.raises(InvalidInputError, match="may have decimal commas or commas that group thousands"):
+        hazard_ratio(hazard_ratio="1.85", ci=text)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"ci": "95% CI 1.20-2.85", "level": 0.9}, "the interval is printed with level 0.95; got 0.9"),
+        ({"ci": "1.20-1.50"}, "the confidence interval 1.20–1.50 does not contain the hazard ratio 1.85"),
+        ({"ci": "1.20"}, "expected the upper limit"),
+        ({"ci": "1,20-2.85"}, "groups no thousands here"),
+        ({"ci": "range 1.20-2.85"}, "expected the lower limit; found 'range'"),
+        ({"ci": "1.20-2.85 months"}, "the unit here is month, but ratio was declared"),
+        ({"ci": "-0.2-2.85"}, "-0.2 is no ratio"),
+        (
+            {"ci": 1.2},
+            r"^hazard_ratio: ci: it must be an interval as printed, such as '1.20-2.85', or its two limits; got 1.2",
+        ),
+        ({"ci": (1.2,)}, r"or its two limits; got \(1.2,\)"),
+    ],
+)
+def test_intervals_that_cannot_be(given, message):
+    with pytest.raises(InvalidInputError, match=message):
+        hazard_ratio(hazard_ratio="1.85", **given)
+
+
+def test_texts_of_the_intervals_of_medians():
+    found = hazard_ratio(medians=("20", "10"), median_cis=("15-30", "95% CI 8 to NR"))
+    pairs = hazard_ratio(medians=("20", "10"), median_cis=(("15", "30"), ("8", None)))
+    assert found.chosen.variance == pairs.chosen.variance
+    assert found.chosen.printed == "medians 20 and 10, 95% CI 15–30, 95% CI 8–NR"
+    narrow = hazard_ratio(medians=("20", "10"), median_cis=("90% CI 15-30", "90% CI 8-12.5"))
+    v = (math.log(2) / 2 / Z(0.95)) ** 2 + (math.log(12.5 / 8) / 2 / Z(0.95)) ** 2
+    assert narrow.chosen.variance == pytest.approx(v)
+    months = hazard_ratio(medians=("20 months", "10 months"), median_cis=("15-30", "(8, 12.5) months"))
+    assert months.chosen.printed == "medians 20 and 10, 95% CI 15–30 months, 95% CI 8–12.5 months"
+
+
+@pytest.mark.parametrize(
+    ("cis", "message"),
+    [
+        (("15-30 months", None), "is in 'month' and its median 20 in 'no unit'; give both in one"),
+        (("21-30", None), "the interval 21–30 does not contain the median 20"),
+        (("30-15", None), "The lower limit 30 exceeds the upper limit 15"),
+        ((15, None), "^hazard_ratio: median_cis: it must be an interval as printed"),
+        ("15-30", "median_cis must be a pair"),
+    ],
+)
+def test_intervals_of_medians_that_cannot_be(cis, message):
+    with pytest.raises(InvalidInputError, match=message):
+        hazard_ratio(medians=("20", "10"), median_cis=cis)

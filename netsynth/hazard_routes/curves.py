@@ -38,7 +38,7 @@ def from_curves(given: TwoGroups) -> Found:
     points = given.curves
     if points is None:
         for name in _FROM_CURVES:
-            yield MissedRoute(name, "no survival of both groups at common times is given")
+            yield MissedRoute(name, given.apart or "no survival of both groups is given")
         return
     yield _by_intervals(given, points)
     yield _by_follow_up(given, points)
@@ -52,9 +52,7 @@ def from_curves(given: TwoGroups) -> Found:
         return routes.from_landmarks(_columns(s[: at.size]), variance[0], _columns(s[at.size :]), variance[1])
 
     if not at.size or not np.isfinite(function(*points.survival[:, at].ravel()).log_hr):
-        yield MissedRoute(
-            "landmarks", "no landmark has survival between 0 and 1 in both groups with a variance"
-        )
+        yield MissedRoute("landmarks", _no_landmark(given, points))
         return
     steps = [
         Step(f"log hazard ratio at {_format.shortest(t, 2)}", math.log(math.log(a) / math.log(b)))
@@ -63,6 +61,25 @@ def from_curves(given: TwoGroups) -> Found:
     ]
     imputed = ("half of the survivors are still under observation",) if points.is_imputed else ()
     yield _curved("landmarks", given, points, function, at, steps, (PROPORTIONAL, *imputed))
+
+
+def _no_landmark(given: TwoGroups, points: CurvePoints) -> str:
+    """What is wrong with the landmarks when none can be used."""
+    survival = points.survival[:, 1:]
+    inside = (survival > 0) & (survival < 1)
+    names = (given.exposed, given.reference)
+    for name, s, is_inside in zip(names, survival, inside, strict=True):
+        if not is_inside.any():
+            found = _format.listing(f"{100 * x:g}%" for x in np.unique(s[np.isfinite(s)]))
+            when = "the only common time" if s.size == 1 else f"all {s.size} common times"
+            return f"survival of {name} is {found} at {when}, so that the ratio is undefined"
+    both = inside.all(axis=0)
+    if not both.any():
+        return "at no time is survival of both groups between 0% and 100%"
+    for name, variance in zip(names, points.variance[:, 1:], strict=True):
+        if not np.isfinite(variance[both]).any():
+            return f"survival of {name} has neither an interval nor a number of patients beside it"
+    return "at no time has survival of both groups an interval or a number of patients beside it"
 
 
 def _columns(values: Sequence[FloatArray]) -> FloatArray:
@@ -171,16 +188,16 @@ def from_means(given: TwoGroups) -> Found:
         why = (
             "no difference of restricted means is printed"
             if difference is None
-            else "it has no standard error"
+            else "the difference of restricted means has no standard error"
         )
         yield MissedRoute("restricted means", why)
         return
     names: tuple[RouteName, ...] = ("restricted means",) * 3
-    found = [(v, words) for _, v, words in informations(given, names) if not isinstance(v, str)]
+    ways = [(v, words) for _, v, words in informations(given, names)]
+    found = [(v, words) for v, words in ways if not isinstance(v, str)]
     if not found:
-        yield MissedRoute(
-            "restricted means", "without the number of events it tells the direction and a p-value only"
-        )
+        why = "without the number of events" if given.n_events is None else f"{ways[-1][0]}:"
+        yield MissedRoute("restricted means", f"{why} it tells the direction and a p-value only")
         return
     v, words = found[0]
     yield made(
@@ -212,15 +229,16 @@ def from_medians(given: TwoGroups) -> Found:
     for i, name in enumerate((given.exposed, given.reference)):
         if math.isnan(spreads[i]):
             if given.events is None or given.events[i] == 0:
-                yield MissedRoute(
-                    "medians", f"the median of {name} has neither an interval nor events beside it"
+                lack = (
+                    "neither an interval nor events" if given.events is None else "no interval, and no event"
                 )
+                yield MissedRoute("medians", f"the median of {name} has {lack} beside it")
                 return
             spreads[i] = float(routes.median_variance(given.events[i]))
             words.append(f"{given.events[i]} events in {name}")
             assumptions.append(f"the variance of the median of {name} is that with a constant hazard")
-        else:
-            words.append(f"CI {cis[i]}")
+        elif ci := cis[i]:
+            words.append(f"{100 * (ci.level or 0.95):g}% CI {ci}")
     yield made(
         "medians",
         given,

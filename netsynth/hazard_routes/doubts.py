@@ -15,9 +15,11 @@ from netsynth.errors import (
     ImputedVarianceWarning,
     InconsistentReportWarning,
     NetsynthWarning,
+    UnusableDataWarning,
 )
 from netsynth.hazard_routes.choice import difference
-from netsynth.hazard_routes.figures import TwoGroups
+from netsynth.hazard_routes.figures import NO_SIDE, TwoGroups
+from netsynth.kernels.hazard_ratio_routes import strongest_log_rank
 from netsynth.kernels.information import least_se, least_se_of_arms, wald_range
 from netsynth.results.hazard_ratio import HazardRatioEstimate, HazardRatioRoute
 
@@ -27,13 +29,9 @@ MATTERS: Final = 0.25
 
 
 def doubts_of(given: TwoGroups) -> list[str]:
-    """What is wrong with a printed interval or variance for the events there are."""
-    found = []
+    """What is dubious in a printed interval for the events there are, and in figures of the test beside each other."""
+    found = _test_doubts(given)
     total = given.n_events
-    if given.information is not None and total and given.information.interval.lower > total / 4:
-        found.append(
-            f"a log-rank variance of {given.information.bare} with {total} events, which allow {total / 4:g} at most"
-        )
     ends = _both_limits(given)
     if ends is None or not total or given.ratio is None or given.ci is None:
         return found
@@ -44,9 +42,63 @@ def doubts_of(given: TwoGroups) -> list[str]:
     se = wald_range(given.ratio.interval, *ends, given.ci.level or 0.95).se
     if se.upper < least * (1 - 1e-9):
         found.append(
-            f"HR {given.ratio} ({given.ci}) means a standard error of at most {se.upper:.3f}, and {total} events give "
-            f"at least {least:.3f}, unless the fit was weighted, its errors robust, or the groups are no groups"
+            f"HR {given.ratio} ({given.ci}) means a standard error of at most {se.upper:.3f}, and "
+            f"{_format.plural(total, 'event')} give at least {least:.3f}, unless the fit was weighted, its errors "
+            "robust, or the groups are no groups"
         )
+    return found
+
+
+def _test_doubts(given: TwoGroups) -> list[str]:
+    found = []
+    ends, information, chi2, observed = given.excess_range, given.information, given.chi2, given.observed
+    if observed is not None and given.n_events is not None:
+        total = sum(each.value for each in observed)
+        if total != given.n_events:
+            found.append(
+                f"O {observed} are {total:g} in all, yet {_format.plural(given.n_events, 'event')} are given"
+            )
+    if given.events is not None and math.isfinite(given.log_ratio):
+        found += [
+            f"HR {given.ratio}, yet there was no event in {name}: a fit gives 0 or infinity, unless it is penalised"
+            for name, n in zip((given.exposed, given.reference), given.events, strict=True)
+            if n == 0
+        ]
+    if information is not None and chi2 is not None and ends is not None:
+        sizes = sorted(abs(end) for end in ends)
+        least = 0.0 if ends[0] <= 0 <= ends[1] else sizes[0] ** 2 / information.interval.upper
+        below = information.interval.lower
+        most = sizes[1] ** 2 / below if below > 0 else math.inf
+        if chi2.interval.lower > most * (1 + 1e-9) or chi2.interval.upper < least * (1 - 1e-9):
+            span = _format.span(_format.significant(least), _format.significant(most))
+            found.append(f"chi-squared {chi2.bare}, yet O - E with V {information.bare} gives {span}")
+    return found
+
+
+def _strong(given: TwoGroups, result: HazardRatioEstimate) -> list[str]:
+    """A statistic that takes more events than there are.
+
+    With groups at risk of one size chi-squared is at most D; without censoring it has a limit by the patients.
+    """
+    found = []
+    for route in result.routes:
+        kind = route.name.removesuffix(" and events")
+        if kind not in ("chi-squared", "p-value") or route.name == kind or given.n_events is None:
+            continue
+        low, high = route.log_hr_interval
+        least = max(low, -high, 0.0) ** 2 / route.variance
+        most, words = float(given.n_events), "while the groups at risk stay of one size"
+        if given.patients is not None:
+            most = strongest_log_rank(given.n_events, *given.patients[:: given.direction])
+            words = f"of {given.patients} patients while nobody is censored"
+        if least > most * (1 + 1e-9):
+            shown = route.printed.split(",")[0]
+            means = "" if kind == "chi-squared" else f" means a chi-squared of at least {least:.3g}"
+            events = _format.plural(given.n_events, "event")
+            found.append(
+                f"{shown} with {events}{means}: {most:.3g} is the most, even with all events in one group, {words}; it "
+                "rests on uneven censoring or many ties, or a number is misprinted"
+            )
     return found
 
 
@@ -94,8 +146,7 @@ def said_of(
                 "scale, so one of them is misprinted or the interval is no Wald interval",
             )
         )
-    log_ratio = given.log_ratio
-    if not given.is_record and given.direction and log_ratio * given.direction < 0:
+    if not given.is_record and given.ratio_side * given.direction < 0:
         said.append(
             (
                 InconsistentReportWarning,
@@ -105,8 +156,11 @@ def said_of(
         )
     if chosen is None:
         return said
+    said += [(InconsistentReportWarning, words) for words in _strong(given, result)]
+    if not given.is_record:
+        said += _unused(result)
     if chosen.bound == "ratio":
-        end = "at least" if chosen.log_hr > 0 else "at most"
+        end = "at least" if chosen.side > 0 else "at most"
         said.append(
             (
                 BoundaryWarning,
@@ -128,3 +182,12 @@ def said_of(
             )
         )
     return said
+
+
+def _unused(result: HazardRatioEstimate) -> list[tuple[type[NetsynthWarning], str]]:
+    """A test that was left out since nobody gave it a side."""
+    lacking = [each.name.split()[0].removesuffix(",") for each in result.missed if each.reason == NO_SIDE]
+    if not lacking:
+        return []
+    words = f"the {_format.listing(dict.fromkeys(lacking))} was left out: {NO_SIDE}; give direction to use it"
+    return [(UnusableDataWarning, words)]

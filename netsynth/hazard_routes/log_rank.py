@@ -10,10 +10,9 @@ import numpy as np
 
 from netsynth._typing import FloatArray
 from netsynth.data.number import ReportedNumber
-from netsynth.hazard_routes.figures import TwoGroups, zero_pvalue
+from netsynth.hazard_routes.figures import TwoGroups
 from netsynth.hazard_routes.route import (
     LOG_RANK,
-    NO_SIDE,
     Found,
     Function,
     Input,
@@ -109,7 +108,7 @@ def from_statistics(given: TwoGroups) -> Found:
             if why or isinstance(v, str) or number is None:
                 yield MissedRoute(name, why or str(v))
             elif not given.direction:
-                yield MissedRoute(name, NO_SIDE)
+                yield MissedRoute(name, given.no_side)
             else:
                 yield _signed(name, given, number, v, words)
 
@@ -119,8 +118,6 @@ def _no_statistic(given: TwoGroups, kind: str, number: ReportedNumber | None) ->
         return f"no {kind}{' of the log-rank test' if kind == 'chi-squared' else ''} is printed"
     if kind == "chi-squared":
         return ""  # which is the log-rank test's by what the argument is called
-    if zero_pvalue(number):
-        return zero_pvalue(number)
     if given.test != "log-rank":
         why = no_log_rank(
             given, "its p-value in a formula of the log-rank test would understate the variance"

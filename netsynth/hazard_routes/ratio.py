@@ -10,7 +10,7 @@ import numpy as np
 
 from netsynth._typing import FloatArray
 from netsynth.data.number import ReportedInterval, ReportedNumber
-from netsynth.hazard_routes.figures import TwoGroups, zero_pvalue
+from netsynth.hazard_routes.figures import TwoGroups
 from netsynth.hazard_routes.route import (
     FROM_RATIO,
     Found,
@@ -142,8 +142,6 @@ def _no_se(given: TwoGroups, p: ReportedNumber | None) -> str:
     """Why a ratio and this p-value do not give a standard error."""
     if p is None:
         return "no p-value is printed"
-    if zero_pvalue(p):
-        return zero_pvalue(p)
     if given.test == "log-rank" and given.adjusted in ("minimal", "full"):
         return "the p-value is of the log-rank test, and the ratio is adjusted"
     at, is_bound = pvalue_input(p)

@@ -9,16 +9,16 @@ from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
+from netsynth import _format
 from netsynth._typing import FloatArray, Interval
 from netsynth.data.number import ReportedNumber
 from netsynth.hazard_routes.figures import Counts, TwoGroups
+from netsynth.hazard_routes.quotes import verbatim
 from netsynth.kernels import hazard_ratio_routes as routes
 from netsynth.kernels.hazard_ratio_routes import LogRatio
 from netsynth.kernels.log_hazard_ratio import rounding_variance
 from netsynth.results.hazard_ratio import ROUTES, Bound, HazardRatioRoute, MissedRoute, RouteName, Step
 
-#: What a test lacks that nobody gave a side.
-NO_SIDE: Final = "nothing says which group does worse"
 FROM_RATIO: Final[tuple[RouteName, ...]] = (
     "confidence interval",
     "upper limit",
@@ -89,6 +89,7 @@ def made(
     return HazardRatioRoute(
         name=name,
         printed=printed,
+        verbatim=verbatim(name, given.quotes),
         log_hr=theta,
         variance=variance,
         rounding_variance=rounding,
@@ -139,23 +140,33 @@ def limit(end: ReportedNumber | None) -> ReportedNumber | None:
 def informations(
     given: TwoGroups, names: Sequence[RouteName]
 ) -> Iterator[tuple[RouteName, float | str, str]]:
-    """V of the log-rank test from events by arm, events and patients, all events; or why not, and words for it."""
+    """V of the log-rank test from events by arm, events and patients, all events; or why not, and words for it.
+
+    Where a group is known to have had no event its ratio is 0 or infinite, which all events together would only hide.
+    """
     events, patients, total = given.events, given.patients, given.n_events
+    no_events = given.no_events or ("" if events is None else _empty(given, events))
     v: float | str = "the events of each group are not printed"
     if events is not None:
-        v = _empty(given, events) or float(routes.information_of_arms(*events))
-    yield names[0], given.no_events or v, f"{events} events"
+        v = float(routes.information_of_arms(*events))
+    yield names[0], no_events or v, f"{events} events"
     v = "all events and the patients of each group are not both printed"
     if total is not None and patients is not None:
         v = float(routes.information_of_patients(total, *patients)) if total else "there was no event"
-    yield names[1], given.no_events or v, f"{total} events among {patients} patients"
+    yield names[1], no_events or v, f"{_plural(total)} among {patients} patients"
     v = "the number of events is not printed"
     if total is not None:
         v = float(routes.information_of_total(total)) if total else "there was no event"
-    yield names[2], given.no_events or v, f"{total} events"
+    yield names[2], no_events or v, _plural(total)
+
+
+def _plural(total: int | None) -> str:
+    return "" if total is None else _format.plural(total, "event")
 
 
 def _empty(given: TwoGroups, events: Counts) -> str:
+    if not events.total:
+        return "there was no event"
     for name, n in zip((given.exposed, given.reference), events, strict=True):
         if n == 0:
             return f"there was no event in {name}, so the variance from events is undefined"

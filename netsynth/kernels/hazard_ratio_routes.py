@@ -34,6 +34,7 @@ __all__ = [
     "information_of_total",
     "median_variance",
     "method_variance",
+    "strongest_log_rank",
 ]
 
 RouteFamily = Literal[
@@ -213,6 +214,31 @@ def information_from_chi2(excess: npt.ArrayLike, chi2: npt.ArrayLike) -> FloatAr
     difference, statistic = _arrays(excess, chi2)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(statistic > 0, difference**2 / statistic, np.nan)
+
+
+def strongest_log_rank(n_events: int, n_worse: int, n_other: int) -> float:
+    r"""Largest log-rank statistic of so many events, one at a time, when nobody is censored before the last of them.
+
+    All of them are then in the group that does worse: with its share :math:`p_i` of those at risk,
+    :math:`\{\sum (1 - p_i)\}^2 / \sum p_i (1 - p_i)`. Once it has died out nothing more is added.
+
+    Parameters
+    ----------
+    n_events : int
+        Events of both groups, at least one.
+    n_worse, n_other : int
+        Patients of the group that does worse, and of the other.
+
+    Examples
+    --------
+    One event in a group of one against twenty others; all of ten die, none of ten others:
+
+    >>> round(strongest_log_rank(1, 1, 20), 6), round(strongest_log_rank(10, 10, 10), 2)
+    (20.0, 21.84)
+    """
+    left = n_worse - np.arange(min(n_events, n_worse), dtype=np.float64)
+    share = left / (left + n_other)
+    return float((1.0 - share).sum() ** 2 / (share * (1.0 - share)).sum())
 
 
 # --- curves without their patients

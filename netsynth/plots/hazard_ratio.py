@@ -12,7 +12,7 @@ from netsynth.errors import InvalidInputError
 from netsynth.kernels.scales import MEASURES
 from netsynth.plots import _forest, _style
 from netsynth.plots._style import GAP, LEAST_ROW, LINE, ROW, Column
-from netsynth.results.hazard_ratio import HazardRatioEstimate
+from netsynth.results.hazard_ratio import HazardRatioEstimate, HazardRatioRoute
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def routes_plot(result: HazardRatioEstimate, *, ax: Axes | None = None, level: f
         Axes whose whole area the plot may use, text included; by default a new figure of the size needed.
     level : float
         Level of the intervals, which are for sampling, rounding and method. Where a p-value printed as a bound leaves
-        the ratio open the interval ends in an arrow.
+        the ratio open there is a bar at the bound instead of a square, and a thick line from it ends in an arrow.
 
     Returns
     -------
@@ -64,18 +64,18 @@ def routes_plot(result: HazardRatioEstimate, *, ax: Axes | None = None, level: f
     measure = MEASURES["log_hr"]
     natural = np.array([route.natural for route in routes])
     ends = [route.natural_interval(level) for route in routes]
-    closed = [[each for each in pair if 0 < each < math.inf] for pair in ends]
-    low, high = (np.array([pick(each) for each in closed]) for pick in (min, max))
+    closed = [_closed(route, pair) for route, pair in zip(routes, ends, strict=True)]
+    low, high = (np.array(side) for side in zip(*closed, strict=True))
     limits = _forest.limits("log_hr", natural, low, high, [])
     others = any(route.is_adjusted != chosen.is_adjusted for route in routes)
     left = [Column("Way", tuple(route.name for route in routes))]
     cells = tuple(
-        _forest.row_text(value, pair, measure.kind, 2)
-        for value, pair in zip(natural.tolist(), ends, strict=True)
+        _cell(route, _forest.row_text(route.natural, pair, measure.kind, 2))
+        for route, pair in zip(routes, ends, strict=True)
     )
     right = [Column(f"HR [{100 * level:g}% CI]", cells, "right")]
     note = "In blue: the way that was chosen."
-    note += " An arrow: bounded on one side only." if any(route.bound == "ratio" for route in routes) else ""
+    note += " A bar with an arrow: bounded on one side only." if any(route.side for route in routes) else ""
     note += " In grey: another ratio, adjusted or not." if others else ""
     n = len(routes)
     with _style.style():
@@ -100,7 +100,7 @@ def routes_plot(result: HazardRatioEstimate, *, ax: Axes | None = None, level: f
         for i, route in enumerate(routes):
             colour = _style.INK if route.is_adjusted == chosen.is_adjusted else _style.GREY
             colour = _style.BLUE if route is chosen else colour
-            _mark(ax, float(natural[i]), ends[i], float(i), limits, colour)
+            _mark(ax, route, ends[i], float(i), limits, colour)
         y = [float(i) for i in range(n)]
         _style.write_columns(ax, left, -width_left, y, -1.25, place=_style.beside(ax))
         _style.write_columns(ax, right, GAP, y, -1.25, place=_style.beside(ax, right=True))
@@ -109,13 +109,42 @@ def routes_plot(result: HazardRatioEstimate, *, ax: Axes | None = None, level: f
     return ax
 
 
+def _closed(route: HazardRatioRoute, ends: tuple[float, float]) -> tuple[float, float]:
+    """What the axis must show of an interval: of an open one as much of the open side as of the other."""
+    low, high = ends
+    mirrored = route.natural**2 / (high if route.side < 0 else low)
+    return (mirrored if route.side < 0 else low, mirrored if route.side > 0 else high)
+
+
+def _cell(route: HazardRatioRoute, text: str) -> str:
+    """Estimate and interval, a bound with its sign and the open end of its interval as 0 or infinity."""
+    if not route.side:
+        return text
+    value, low, high = text.split("\t")
+    return "\t".join(
+        ("\u2265" + value, low, "\u221e]") if route.side > 0 else ("\u2264" + value, "[0,", high)
+    )
+
+
 def _mark(
-    ax: Axes, value: float, ends: tuple[float, float], y: float, limits: tuple[float, float], colour: str
+    ax: Axes,
+    route: HazardRatioRoute,
+    ends: tuple[float, float],
+    y: float,
+    limits: tuple[float, float],
+    colour: str,
 ) -> None:
+    value, side = route.natural, route.side
     a, b = max(ends[0], limits[0]), min(ends[1], limits[1])
     if a < b:
         ax.plot([a, b], [y, y], color=colour, lw=0.9, solid_capstyle="butt", zorder=2)
     _forest.arrows(ax, ends, y, limits, colour)
-    if limits[0] <= value <= limits[1]:
-        side = 2.0 + 5.5 * math.sqrt(_SHARE)
-        ax.plot([value], [y], marker="s", ms=side, color=colour, mec="none", clip_on=False, zorder=3)
+    if not limits[0] <= value <= limits[1]:
+        return
+    if side:
+        open_end = limits[0] if side < 0 else limits[1]
+        ax.plot([open_end, value], [y, y], color=colour, lw=2.2, solid_capstyle="butt", zorder=2)
+        ax.plot([value], [y], marker="|", ms=8.0, mew=1.6, color=colour, clip_on=False, zorder=3)
+        return
+    size = 2.0 + 5.5 * math.sqrt(_SHARE)
+    ax.plot([value], [y], marker="s", ms=size, color=colour, mec="none", clip_on=False, zorder=3)

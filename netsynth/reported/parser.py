@@ -8,6 +8,8 @@ heading  = "(" what the next brackets hold ")" | "±" ("SD"|"SE")
 value    = events | count ("studies"|"patients") | estimate | pair
 estimate = number ["±" number]
 events   = count ("/"|"of") count
+interval = "(" alone ")" [unit] | alone
+alone    = ["CI"] ("(" pair ")" | pair) [unit]
 pair     = limit ("–"|"to"|","|";") limit
 limit    = number | "?" [unit]
 number   = [qualifier] ["-"] digits [unit] | "not reached" [unit]
@@ -27,7 +29,7 @@ from netsynth.errors import InconsistentReportWarning, InvalidInputError, Report
 from netsynth.reported.grammar import MAX_LENGTH, DecimalMark, Kind, Token, tokenize, unit_name
 from netsynth.reported.record import RatioMeasure, ReportedText, Statistic
 
-__all__ = ["parse_number", "parse_reported"]
+__all__ = ["parse_interval", "parse_number", "parse_reported"]
 
 #: "HR 1.85 (95% CI [1.20–2.85])" needs two.
 MAX_DEPTH: Final = 3
@@ -124,6 +126,36 @@ def parse_number(text: str, *, unit: str | None = None, decimal: DecimalMark = "
     return _one_number(_checked(text, decimal), unit_name(unit), decimal)
 
 
+def parse_interval(text: str, *, unit: str | None = None, decimal: DecimalMark = ".") -> ReportedInterval:
+    """Read one confidence interval that stands alone.
+
+    Parameters
+    ----------
+    text : str
+        Such as "1.20-2.85", "1.20 to 2.85", "(1.20, 2.85)", "95% CI 1.20–2.85", "1.20-NR", "[8.1; 14.3] months".
+    unit, decimal
+        As for `parse_reported`.
+
+    Returns
+    -------
+    ReportedInterval
+        Its `level` is None when the text prints none.
+
+    Raises
+    ------
+    ReportedTextError
+        If the text is not one such interval, or names its limits a range or quartiles; the message shows the place.
+    InvalidInputError
+        If `text` is no text, or `unit` or `decimal` is impossible.
+
+    Examples
+    --------
+    >>> parse_interval("95% CI 1.20 to 2.85", unit="ratio").level, str(parse_interval("(1,2; NR)", decimal=","))
+    (0.95, '1.2–NR')
+    """
+    return _one_interval(_checked(text, decimal), unit_name(unit), decimal)
+
+
 def _checked(text: object, decimal: str) -> str:
     if decimal not in _ORDINARY:
         raise InvalidInputError(f"decimal must be '.' or ','; got {decimal!r}.")
@@ -149,6 +181,11 @@ def _one_number(text: str, unit: str, decimal: DecimalMark) -> ReportedNumber:
         except InvalidInputError as error:
             raise ReportedTextError(text, 0, str(error).rstrip(".")) from None
     return _Parser(text, unit, decimal).one_number()
+
+
+@functools.lru_cache(maxsize=4096)
+def _one_interval(text: str, unit: str, decimal: DecimalMark) -> ReportedInterval:
+    return _Parser(text, unit, decimal).one_interval()
 
 
 class _Number(NamedTuple):
@@ -193,6 +230,20 @@ class _Parser:
         number = self.number("a number")
         self.end()
         return self.built_number(number, self.unit())
+
+    def one_interval(self) -> ReportedInterval:
+        self.in_brackets(self.interval) if self.at_mark("([") else self.interval()
+        if self.at("unit"):
+            self.take_unit()
+        self.end()
+        (pair,) = self.limits.values()
+        return self.built_pair(pair, self.unit())
+
+    def interval(self) -> None:
+        name = self.name() if self.at("ci") else None
+        self.put_pair(name, self.in_brackets(self.pair) if self.at_mark("([") else self.pair())
+        if self.at("unit"):
+            self.take_unit()
 
     def end(self) -> None:
         self.skip_mark(".")

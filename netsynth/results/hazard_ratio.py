@@ -90,6 +90,8 @@ ADJUSTMENTS: Final[tuple[Adjustment, ...]] = ("none", "minimal", "full", "not st
 Bound = Literal["", "standard error", "ratio"]
 
 
+#: What stands before a ratio.
+_SIDES: Final = MappingProxyType({-1: "at most ", 0: "", 1: "at least "})
 _UNDEFINED: Final = Interval(math.nan, math.nan)
 
 
@@ -123,7 +125,9 @@ class HazardRatioRoute:
     name : str
         A name of `ROUTES`.
     printed : str
-        What it starts from, as printed.
+        What it starts from, as it was read.
+    verbatim : str
+        The same as it was given, argument by argument and word for word; empty for records and curves.
     log_hr : float
         The estimate; with a bound on p its value at the bound.
     variance : float
@@ -152,6 +156,7 @@ class HazardRatioRoute:
 
     name: RouteName
     printed: str
+    verbatim: str
     log_hr: float
     variance: float
     rounding_variance: float
@@ -175,6 +180,13 @@ class HazardRatioRoute:
         """The hazard ratio."""
         return math.exp(self.log_hr)
 
+    @property
+    def side(self) -> int:
+        """1 if the ratio is known to be at least what is given, -1 if at most, 0 if it is known itself."""
+        if self.bound != "ratio":
+            return 0
+        return 1 if self.log_hr_interval.upper == math.inf else -1
+
     def confidence_interval(self, level: float = 0.95) -> Interval:
         """Wald interval for sampling, rounding and method; open on the far side where the ratio is bounded only."""
         return self._interval(self.se, level)
@@ -190,14 +202,11 @@ class HazardRatioRoute:
     def _interval(self, se: float, level: float) -> Interval:
         ends = intervals.limits(np.asarray(self.log_hr), np.asarray(se), math.inf, _validate.level(level))
         low, high = float(ends.lower), float(ends.upper)
-        if self.bound == "ratio":
-            return Interval(low, math.inf) if self.log_hr > 0 else Interval(-math.inf, high)
-        return Interval(low, high)
+        return Interval(-math.inf if self.side < 0 else low, math.inf if self.side > 0 else high)
 
     def __str__(self) -> str:
-        sign = "" if self.bound != "ratio" else "at least " if self.log_hr > 0 else "at most "
         return (
-            f"{self.name}: HR {sign}{_format.ratio(self.natural)}, log {_format.number(self.log_hr, 3)}, "
+            f"{self.name}: HR {_SIDES[self.side]}{_format.ratio(self.natural)}, log {_format.number(self.log_hr, 3)}, "
             f"standard error {'at most ' if self.bound == 'standard error' else ''}{_format.number(self.se, 3)}"
         )
 
@@ -232,6 +241,8 @@ class HazardRatioEstimate:
         Whether, however the numbers were rounded, the printed ratio is not the geometric mean of its limits.
     problem : str
         Why there is no estimate; empty when there is one.
+    source, row_id : str
+        Where it is printed, and the row of a record.
     warnings : tuple of Caution
         What to keep in mind.
     """
@@ -248,6 +259,8 @@ class HazardRatioEstimate:
     disagrees: bool = False
     is_lopsided: bool = False
     problem: str = ""
+    source: str = ""
+    row_id: str = ""
     warnings: tuple[Caution, ...] = ()
 
     @property
@@ -295,6 +308,11 @@ class HazardRatioEstimate:
         return _natural(self.confidence_interval(level))
 
     @property
+    def place(self) -> str:
+        """Source and row in words; empty when neither is known."""
+        return ", ".join(each for each in (self.source, self.row_id and f"row {self.row_id}") if each)
+
+    @property
     def alternatives(self) -> tuple[HazardRatioRoute, ...]:
         """The ways that were not chosen."""
         return self.routes[1:]
@@ -332,6 +350,8 @@ class HazardRatioEstimate:
             "disagreement_df": self.disagreement_df,
             "disagreement_pvalue": self.disagreement_pvalue,
             "problem": self.problem,
+            "source": self.source,
+            "row_id": self.row_id,
         }
         return pd.DataFrame([row], index=pd.Index([self.label], name="label"))
 
@@ -357,6 +377,7 @@ class HazardRatioEstimate:
                 "criterion": route.criterion,
                 "distance": route.distance,
                 "printed": route.printed,
+                "verbatim": route.verbatim,
                 "assumptions": "; ".join(route.assumptions),
                 "reason": "",
             }
@@ -391,12 +412,13 @@ class HazardRatioEstimate:
         if chosen is None:
             return f"{title}no {pair}: {self.problem}"
         low, high = self.natural_interval()
-        side = "" if chosen.bound != "ratio" else "at least " if chosen.log_hr > 0 else "at most "
         adjusted = "" if self.adjusted == "not stated" else f", adjusted: {self.adjusted}"
         lines = [
-            f"{title}{pair} {side}{_format.ratio(self.natural)} "
+            f"{title}{pair} {_SIDES[chosen.side]}{_format.ratio(self.natural)} "
             f"(95% CI {_format.span(_format.ratio(low), _format.ratio(high))}){adjusted}",
             f"  from {chosen.printed}, by {chosen.name}",
+            *([f"    as given: {chosen.verbatim}"] if chosen.verbatim else []),
+            *([f"    source: {self.place}"] if self.place else []),
             *(f"    {step}" for step in chosen.steps),
             f"  standard error {_format.number(chosen.se, 3)}: "
             f"sampling {_format.number(math.sqrt(chosen.variance), 3)}, "

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 from pathlib import Path
@@ -350,3 +351,24 @@ def test_everything_broadcasts():
     assert routes.from_expected(np.ones((3, 1)), 2, 3, np.ones(2)).variance.shape == (3, 2)
     assert routes.method_variance("events", np.ones((3, 1)), np.ones(2)).shape == (3, 2)
     assert routes.at_risk_by_follow_up(np.arange(4.0), np.ones((5, 4)), 10, 1, 5).shape == (5, 4)
+
+
+def statistic_of_order(order, n_worse, n_other):
+    """Log-rank statistic of events one by one, 1 in the group that does worse; 0 when it does not, or cannot."""
+    excess = variance = 0.0
+    for worse in order:
+        if (n_worse if worse else n_other) == 0:
+            return 0.0
+        share = n_worse / (n_worse + n_other)
+        excess, variance = excess + worse - share, variance + share * (1 - share)
+        n_worse, n_other = n_worse - worse, n_other - (1 - worse)
+    return excess**2 / variance if excess > 0 and variance > 0 else 0.0
+
+
+@pytest.mark.parametrize(("n_worse", "n_other"), [(1, 1), (1, 6), (6, 1), (3, 5), (5, 3), (5, 5)])
+def test_no_order_of_events_is_stronger(n_worse, n_other):
+    """Every order in which events can fall on two small groups without censoring."""
+    for n_events in range(1, n_worse + n_other):
+        orders = itertools.product((0, 1), repeat=n_events)
+        best = max(statistic_of_order(order, n_worse, n_other) for order in orders)
+        assert routes.strongest_log_rank(n_events, n_worse, n_other) == pytest.approx(best)

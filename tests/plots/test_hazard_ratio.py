@@ -77,3 +77,41 @@ def test_no_way_is_no_plot():
     assert math.isnan(found.estimate)
     with pytest.raises(InvalidInputError, match="There is no way to show: no ratio is printed"):
         routes_plot(found)
+
+
+def bars(ax):
+    return [line for line in ax.lines if line.get_marker() == "|"]
+
+
+@pytest.mark.parametrize(
+    ("direction", "cell", "open_end"),
+    [("better", "\u22640.55\t[0,\t0.79]", 0), ("worse", "\u22651.82\t[1.27,\t\u221e]", 1)],
+)
+def test_a_bound_stands_within_the_axis_with_its_sign(direction, cell, open_end):
+    """z of 0.001 is 3.291, and 120 events in groups of one size have V = 30: exp(3.291 / sqrt(30)) is 1.82."""
+    found = hazard_ratio(pvalue="<0.001", n_events=120, n_total=(150, 150), direction=direction)
+    bound = math.exp((-1 if direction == "better" else 1) * 3.2905267 / math.sqrt(30))
+    ax = routes_plot(found)
+    low, high = ax.get_xlim()
+    assert low < bound < high
+    assert [mark.get_xdata()[0] for mark in bars(ax)] == pytest.approx([bound, bound])
+    assert squares(ax) == []  # a square would be an estimate
+    # the closed end of the interval is in sight, and as much of the open side on the log scale
+    closed = found.natural_interval()[1 - open_end]
+    assert low < closed < high
+    assert low < bound**2 / closed < high
+    thick = [line for line in ax.lines if line.get_linewidth() > 2 and len(line.get_xdata()) == 2]
+    edge = (low, high)[open_end]
+    assert [tuple(line.get_xdata()) for line in thick] == [pytest.approx((edge, bound))] * 2
+    shown = "".join(text.get_text() for text in ax.texts)
+    for part in cell.split("\t"):
+        assert part in shown
+    plt.close("all")
+
+
+def test_a_bound_beside_an_estimate():
+    found = hazard_ratio(pvalue="<0.001", n_events=(70, 50), direction="worse", medians=("10", "18"))
+    ax = routes_plot(found)
+    assert [mark.get_xdata()[0] for mark in squares(ax)] == pytest.approx([18 / 10])
+    assert len(bars(ax)) == 2
+    plt.close("all")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netsynth.errors import ReportedTextError
-from netsynth.reported import parse_number, parse_reported
+from netsynth.reported import parse_interval, parse_number, parse_reported
 from netsynth.reported.grammar import MAX_LENGTH, tokenize
 
 BOMBS = [
@@ -21,7 +21,7 @@ BOMBS = [
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_hostile_text_is_refused_at_once(bomb):
     text = (bomb * (10**6 // len(bomb) + 1))[: 10**6]
-    for read in (parse_reported, parse_number):
+    for read in (parse_reported, parse_number, parse_interval):
         start = time.process_time()
         with pytest.raises(
             ReportedTextError, match="one result takes at most 1000 characters; found 1000000"
@@ -30,7 +30,7 @@ def test_hostile_text_is_refused_at_once(bomb):
         assert time.process_time() - start < 0.2
     short = text[:MAX_LENGTH]
     start = time.process_time()
-    for read in (parse_reported, parse_number):
+    for read in (parse_reported, parse_number, parse_interval):
         with pytest.raises(ReportedTextError):
             read(short)
     assert time.process_time() - start < 0.2  # measured: 4 ms
@@ -53,7 +53,7 @@ def test_tokens_take_linear_time(bomb):
 @settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read_or_refused(text):
-    for decimal, read in itertools.product(".,", (parse_reported, parse_number)):
+    for decimal, read in itertools.product(".,", (parse_reported, parse_number, parse_interval)):
         with contextlib.suppress(ReportedTextError):
             read(text, decimal=decimal)
 

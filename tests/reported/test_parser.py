@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from netsynth.errors import InconsistentReportWarning, InvalidInputError, ReportedTextError
-from netsynth.reported import ReportedText, parse_number, parse_reported
+from netsynth.reported import ReportedText, parse_interval, parse_number, parse_reported
 
 
 def number(text, unit="", qualifier="="):
@@ -435,3 +435,67 @@ def test_contradictions_warn_every_time_and_keep_the_values(text, words):
 )  # fmt: skip
 def test_no_contradiction_within_rounding(text):
     parse_reported(text, unit=None)  # a warning would be an error
+
+
+# -- an interval alone ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "lower", "upper", "level"),
+    [
+        ("1.20-2.85", "1.20", "2.85", None),
+        ("1.20 to 2.85", "1.20", "2.85", None),
+        ("(1.20, 2.85)", "1.20", "2.85", None),
+        ("1.20, 2.85", "1.20", "2.85", None),
+        ("[1·20; 2·85]", "1.20", "2.85", None),
+        ("1.20 — 2.85.", "1.20", "2.85", None),
+        ("95% CI 1.20-2.85", "1.20", "2.85", 0.95),
+        ("(95% CI, 1.20–2.85)", "1.20", "2.85", 0.95),
+        ("CI 95%: 1.20–2.85", "1.20", "2.85", 0.95),
+        ("99% confidence interval (1.20 to 2.85)", "1.20", "2.85", 0.99),
+    ],
+)
+def test_an_interval_keeps_its_digits_and_its_level(text, lower, upper, level):
+    found = parse_interval(text, unit="ratio")
+    assert (found.lower.text, found.upper.text, found.level) == (lower, upper, level)
+    assert found.lower.unit == found.upper.unit == "ratio"
+
+
+def test_open_ends_of_an_interval():
+    assert parse_interval("1.20-NR").upper.qualifier == "not reached"
+    assert parse_interval("? to 2.85").lower is None
+    assert parse_interval("1.2 to >60 months").upper.to_dict() == number("60", "month", ">")
+
+
+@pytest.mark.parametrize("text", ["(13–46) months", "[13–46 months]", "13–46 mo", "95% CI (13, 46 months)"])
+def test_the_unit_of_an_interval(text):
+    assert parse_interval(text, unit="months").to_dict() == parse_interval(
+        "13-46", unit="month"
+    ).to_dict() | ({"level": 0.95} if "CI" in text else {})
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "problem"),
+    [
+        ("", 0, "expected the lower limit; found the end"),
+        ("1.20", 4, 'expected the upper limit, after a dash or "to"; found the end'),
+        ("1.85 (1.20-2.85)", 5, "expected the upper limit, after a dash or \"to\"; found '('"),
+        ("1.20-2.85; p = 0.01", 9, "expected the end; found ';'"),
+        ("range 1.20-2.85", 0, "expected the lower limit; found 'range'"),
+        ("(1.20-2.85", 10, "expected ')'; found the end"),
+        ("(((1.20-2.85)))", 2, "expected the lower limit; found '('"),
+        ("2.85-1.20", 0, "The lower limit 2.85 exceeds the upper limit 1.20. Swapped?"),
+        ("?-?", 0, "An interval needs at least one printed limit"),
+    ],
+)
+def test_what_is_no_interval_alone(text, position, problem):
+    error = message(text, parse_interval)
+    assert (error.position, error.problem) == (position, problem)
+
+
+@pytest.mark.parametrize("joint", ["-", "–", " to ", ", ", "; "])
+@pytest.mark.parametrize("around", ["{}", "({})", "[{}]"])
+def test_an_interval_alone_is_the_one_of_a_result(joint, around):
+    pair = f"0.05{joint}12.50"
+    of_result = parse_reported(f"HR 1.85 (95% CI {pair})").ci
+    assert parse_interval(around.format(f"95% CI {pair}"), unit="ratio") == of_result
