@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from netsynth._typing import FloatArray, IntArray
 from netsynth.errors import InvalidInputError
+from netsynth.kernels.censored_fits import Location
 
 INTERCEPT = "intercept"
 
@@ -150,3 +151,26 @@ def cox_fitter(time: FloatArray, event: IntArray, other_time: FloatArray, other_
         }
     )
     return CoxPHFitter().fit(frame, duration_col="time", event_col="event")
+
+
+def location_fitter(family: Location, time: FloatArray, event: IntArray, *, label: str) -> Any:
+    """A fitted `lifelines` fitter of an exponential, Weibull, log-logistic or log-normal curve."""
+    import lifelines
+
+    names: dict[Location, str] = {
+        "exponential": "ExponentialFitter",
+        "weibull": "WeibullFitter",
+        "loglogistic": "LogLogisticFitter",
+        "lognormal": "LogNormalFitter",
+    }
+    return getattr(lifelines, names[family])(label=label).fit(time, event)
+
+
+def stratified_cox_fitter(frame: Any) -> Any:
+    """A fitted `lifelines.CoxPHFitter` with a baseline for each study.
+
+    The frame has the columns study, time_months, event and `group`, the one covariate.
+    """
+    from lifelines import CoxPHFitter
+
+    return CoxPHFitter().fit(frame, duration_col="time_months", event_col="event", strata="study")

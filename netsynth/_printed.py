@@ -32,6 +32,7 @@ class Printed:
     ci_upper: FloatArray
     ci_level: float
     ci_half_width: FloatArray
+    endpoint: str = ""
 
 
 def where_of(figures: Printed) -> str:
@@ -63,6 +64,7 @@ def from_report(report: ReportedSurvival, label: str, given: tuple[object, ...])
         ci_upper=report.ci_upper,
         ci_level=report.ci_level,
         ci_half_width=np.array([_half_width(point) for point in report.timed]),
+        endpoint=report.endpoint.code,
     )
 
 

@@ -377,7 +377,9 @@ def _compare(
 
 
 def _chosen(ensemble: PseudoEnsemble, places: IntArray) -> PseudoEnsemble:
-    return PseudoEnsemble(ensemble.label, tuple(ensemble.draws[i] for i in places.tolist()))
+    return PseudoEnsemble(
+        ensemble.label, tuple(ensemble.draws[i] for i in places.tolist()), ensemble.endpoint
+    )
 
 
 def _cautions(

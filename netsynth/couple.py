@@ -179,7 +179,7 @@ def couple_arms(
 
     chosen = systematic(weight, size, generator)
     draws = [
-        PseudoEnsemble(arm.label, tuple(PseudoData(arm.time[i], arm.event[i]) for i in places))
+        PseudoEnsemble(arm.label, tuple(PseudoData(arm.time[i], arm.event[i]) for i in places), arm.endpoint)
         for arm, each in zip(arms, pairs, strict=True)
         for places in (each[:size].tolist(), each[chosen].tolist())
     ]

@@ -100,8 +100,8 @@ def compare_curves(
         From `pool_survival`, of different patients. Two arms of the same trials are compared within each trial, by
         `pool_differences`.
     times_months : array_like of float, shape (q,), optional
-        Times at which survival and cumulative hazard are compared; by default those that studies report and that lie
-        within both curves.
+        Times at which survival and cumulative hazard are compared; by default those that either curve shows
+        (`PooledCurve.shown_months`) and that lie within both.
     horizons_months : array_like of float, shape (r,), optional
         Horizons of the restricted means; by default the last time within both.
     names : pair of str
@@ -154,8 +154,7 @@ def compare_curves(
         )
     last = min(first.last_months, second.last_months)
     if times_months is None:
-        reported = [curve.time_months for each in (first, second) for curve in each.study_curves]
-        times = np.unique(np.concatenate(reported))
+        times = np.unique(np.concatenate([each.shown_months for each in (first, second)]))
         times = times[times <= last]
     else:
         times = _times(times_months, "times_months", last)

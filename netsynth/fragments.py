@@ -256,6 +256,7 @@ def fit_fragments(
         n_distinct=paths.n_distinct,
         acceptance=paths.met,
         prior=prior,
+        endpoint=landmark_months.endpoint.code if isinstance(landmark_months, ReportedSurvival) else "",
         warnings=tuple(cautions),
     )
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from netsynth import _format, _validate
-from netsynth.curve_methods.patients import Reconstructed, StudyPatients, has_patients, read_patients
+from netsynth.curve_methods.patients import (
+    Reconstructed,
+    StudyPatients,
+    has_patients,
+    read_patients,
+    told_endpoint,
+)
 from netsynth.errors import InvalidInputError
 from netsynth.kernels.two_arms import RiskSets, cox, risk_sets
 from netsynth.results.ensemble import CombinedEstimate, PseudoData, PseudoEnsemble, combine_analyses
@@ -41,7 +47,7 @@ def stratified_hazard_ratio(treated: Arms, control: Arms, *, n_draws: int = 50) 
     Raises
     ------
     InvalidInputError
-        If the arms are not equally many, or not patients.
+        If the arms are not equally many, not patients, or of different endpoints.
 
     Warns
     -----
@@ -52,6 +58,8 @@ def stratified_hazard_ratio(treated: Arms, control: Arms, *, n_draws: int = 50) 
     -----
     The partial likelihood is the product of those of the trials [1]_, with Efron's way with ties. One ratio is common
     to all trials: how much they differ is asked with a ratio a trial, from `compare_arms`, and `pool_effects`.
+    Follow-up ends where a reconstruction may no longer be used. lifelines fits the same to one data set by
+    ``one.patients.cox(other.patients)`` for curves `one` and `other` of the two arms, from `pool_survival`.
 
     References
     ----------
@@ -76,8 +84,9 @@ def stratified_hazard_ratio(treated: Arms, control: Arms, *, n_draws: int = 50) 
                 f"{name} must be reconstructed studies, or a data frame with the columns study, time_months and event; "
                 f"got {type(arms).__name__}."
             )
+    endpoint = told_endpoint(treated, control)
     one, other = (
-        list(read_patients(arms, "OS", draws, as_patients=True).studies) for arms in (treated, control)
+        list(read_patients(arms, endpoint, draws, as_patients=True).studies) for arms in (treated, control)
     )
     if len(one) != len(other):
         raise InvalidInputError(

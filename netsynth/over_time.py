@@ -93,8 +93,10 @@ def pool_survival(
         are at risk; it is no pooled curve. "cox" is Cox's model with normal effects of the studies, "parametric" a
         curve of one `family` whose parameters differ between studies; both give the average over studies.
     times_months : array_like of float, shape (m,), optional
-        Times of the summary curve, by default all that any study reports; the multivariate one is read there too. Those
-        of "curves", at most 30, by default 10 from when all studies have had an event to when half of them have ended.
+        Times of the summary curve, by default all that any study reports. Of the other curves, times that text and
+        frames show: these are estimated on a grid of their own besides, so that median and means do not depend on what
+        is asked for; times that a curve from patients does not reach are named and left out. "curves" takes 30 at most
+        beside its own 10, from when all studies have had an event to when half of them have ended.
     sets, roles, overlap
         How one series a study is chosen from a review, as in `Review.select_survival`.
     maturity : float

@@ -237,6 +237,7 @@ def reconstruct_survival(
         fits=built.fits,
         last_months=last,
         horizon_months=horizon,
+        endpoint=printed.endpoint,
         warnings=(*cautions, *errors.warnings),
     )
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from netsynth.curve_methods import curves, one_stage, parametric
+
 SHAPE, SCALE = 1.2, 30.0
 
 
@@ -24,6 +26,12 @@ def frame(studies):
         pd.DataFrame({"study": name, "time_months": time, "event": event})
         for name, (time, event) in studies.items()
     )
+
+
+def without_grid(monkeypatch):
+    """Let curves be estimated at the times asked for alone, so that these are all that another way has to find."""
+    for module, name in ((curves, "_grid"), (one_stage, "grid_between"), (parametric, "_grid")):
+        monkeypatch.setattr(module, name, lambda *_: np.zeros(0))
 
 
 def kaplan_meier(time, event, at):

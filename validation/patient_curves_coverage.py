@@ -72,11 +72,12 @@ def simulate(setting: Setting) -> list[dict[str, object]]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 pooled = pool_survival(patients, method=method, times_months=MONTHS)
-            at = np.searchsorted(MONTHS, pooled.time_months)
+            times = pooled.shown_months
+            at = np.searchsorted(MONTHS, times)
             target = truth(method, setting.tau)[at]
-            ci, pi = pooled.confidence_band(), pooled.prediction_band()
+            ci, pi = pooled.confidence_band(time_months=times), pooled.prediction_band(time_months=times)
             found[method][i][:, at] = [
-                pooled.survival_at_times - target,
+                pooled.survival(times) - target,
                 (ci.lower <= target) & (target <= ci.upper),
                 (pi.lower <= new[at]) & (new[at] <= pi.upper),
             ]

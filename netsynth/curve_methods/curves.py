@@ -10,13 +10,20 @@ import numpy as np
 
 from netsynth import _format
 from netsynth._typing import BoolArray, FloatArray
-from netsynth.curve_methods.asked import Answer, Asked, frozen, frozen_counts, some
-from netsynth.curve_methods.patients import Patients, StudyPatients, grid_between, with_events
+from netsynth.curve_methods.asked import SAME, Answer, Asked, frozen, frozen_counts, some
+from netsynth.curve_methods.one_stage import few
+from netsynth.curve_methods.patients import (
+    Patients,
+    StudyPatients,
+    grid_between,
+    kept,
+    with_asked,
+    with_events,
+)
 from netsynth.curve_methods.reports import Doubt
 from netsynth.errors import (
     BoundaryWarning,
     ConvergenceError,
-    FewStudiesWarning,
     InconsistentReportWarning,
     InvalidInputError,
     UnusableDataWarning,
@@ -30,11 +37,10 @@ from netsynth.results.curve import SurvivalCurve
 from netsynth.results.curve_intervals import around
 from netsynth.results.pooled_curve import PooledCurve, StudyCurve
 
-#: Times of the grid when none are asked for, and at most.
+#: Times of the grid at most besides those asked for, and of those.
 _TIMES: Final = 10
 _MOST_TIMES: Final = 30
 _ROUNDING: Final = 1e-12  # a share of the variance that is none
-_FEW: Final = 5  # studies below which what they differ by is hardly known
 #: What a study is told to lack, in words.
 _ALIVE, _GONE, _ENDED, _NO_SIZE = (
     "nobody has had the event yet",
@@ -49,6 +55,7 @@ class OnGrid(NamedTuple):
 
     `y` is log(-log S), nan where `why` says the reason; `followed` is as in `netsynth.kernels.grid_curves`; `extra` is
     the covariance that is there because the study was not reported whole, and `loss` its share of the variance.
+    `n_at_start` and `n_at_risk` are patients at risk at the time told before, and at the time.
     """
 
     name: str
@@ -57,6 +64,7 @@ class OnGrid(NamedTuple):
     extra: FloatArray
     loss: FloatArray
     n_at_start: FloatArray
+    n_at_risk: FloatArray
     n_total: float
     source: str
     why: tuple[str, ...]
@@ -71,25 +79,31 @@ def pool_curves(patients: Patients, asked: Asked, /) -> Answer:
         )
     patients = with_events(patients)
     doubts = list(patients.doubts)
-    times = _grid(patients.studies) if asked.times is None else asked.times
-    if times.size > _MOST_TIMES:
+    if asked.times is not None and asked.times.size > _MOST_TIMES:
         raise InvalidInputError(
-            f"times_months may have {_MOST_TIMES} times at most with method='curves'; got {times.size}. The pooled "
-            "curve answers at any time between them."
+            f"times_months may have {_MOST_TIMES} times at most with method='curves'; got {asked.times.size}. The "
+            "pooled curve answers at any time between them."
         )
+    times = with_asked(_apart(_grid(patients.studies), asked.times), asked.times)
+    wanted = np.ones(times.size, dtype=np.bool_) if asked.times is None else _among(times, asked.times)
     found = [on_grid(study, times) for study in patients.studies]
-    doubts += _undefined(found, times)
     least = 1 if len(found) == 1 or asked.effects == "common" else 2
-    keep = np.isfinite([each.y for each in found]).sum(axis=0) >= least
-    if not keep.all():
-        lost = _format.listing(f"{t:g}" for t in times[~keep])
-        few = "no study tells" if least == 1 else "fewer than two studies tell"
-        doubts.append((UnusableDataWarning, f"left out, since {few} survival there: {lost} months."))
-    if not keep.any():
+    present = np.isfinite([each.y for each in found])
+    keep = present.sum(axis=0) >= least
+    if asked.effects == "random":
+        keep = _told_together(present, keep, wanted & keep)
+    doubts += _undefined(found, times, wanted | keep)
+    if (wanted & ~keep).any():
+        lost = _format.listing(f"{t:g}" for t in times[wanted & ~keep])
+        who = "no study tells" if least == 1 else "fewer than two studies tell"
+        doubts.append((UnusableDataWarning, f"left out, since {who} survival there: {lost} months."))
+    wanted &= keep
+    if not wanted.any():
         raise InvalidInputError(
             f"{patients.endpoint}: {'no time is' if least == 1 else 'no two studies have a time'} at which survival is "
             "known and neither 0 nor 1. Choose other times_months."
         )
+    shown = None if asked.times is None else times[wanted]
     times = times[keep]
     found = [on_grid(study, times) for study in patients.studies]
     told = [bool(np.isfinite(each.y).any()) for each in found]
@@ -99,26 +113,50 @@ def pool_curves(patients: Patients, asked: Asked, /) -> Answer:
             (UnusableDataWarning, f"tell survival at none of the times and are left out: {some(names)}.")
         )
         found = [each for each, here in zip(found, told, strict=True) if here]
-    return _pooled(patients, found, times, asked, doubts)
+    return _pooled(patients, found, times, shown, asked, doubts)
+
+
+def _apart(grid: FloatArray, asked: FloatArray | None) -> FloatArray:
+    """The grid without times inside it that are nearer to one asked for than a quarter of the way to the next."""
+    if asked is None or grid.size < 3:
+        return grid
+    gap, away = np.diff(grid), grid[1:-1, None] - asked
+    near = (away < 0.25 * gap[:-1, None]) & (away > -0.25 * gap[1:, None])
+    return np.concatenate([grid[:1], grid[1:-1][~near.any(axis=1)], grid[-1:]])
+
+
+def _told_together(present: BoolArray, keep: BoolArray, wanted: BoolArray) -> BoolArray:
+    """Times that are kept: of those that nobody asked for only such as two studies tell together with each other."""
+    together = present.T.astype(np.int64) @ present
+    least, kept = min(2, len(present)), wanted.copy()
+    for j in np.argsort(-np.diag(together), kind="stable"):
+        if keep[j] and (together[j, kept] >= least).all():
+            kept[j] = True
+    return kept
+
+
+def _among(times: FloatArray, asked: FloatArray) -> BoolArray:
+    """Which of the times are those asked for."""
+    return np.asarray((np.abs(times[:, None] - asked) <= SAME * asked).any(axis=1))
 
 
 def _pooled(
-    patients: Patients, found: Sequence[OnGrid], times: FloatArray, asked: Asked, doubts: list[Doubt]
+    patients: Patients,
+    found: Sequence[OnGrid],
+    times: FloatArray,
+    shown: FloatArray | None,
+    asked: Asked,
+    doubts: list[Doubt],
 ) -> Answer:
     y = np.stack([each.y for each in found])
     present = np.isfinite(y)
     k, one, random = len(found), len(found) == 1, asked.effects == "random"
     fit = _one(found[0]) if one else _fit(found, y, present, random=random, where=str(patients.endpoint))
-    if one:
-        doubts.append(
-            (
-                FewStudiesWarning,
-                "one study, handed back as it is: nothing is pooled, and nothing tells how much studies differ.",
-            )
-        )
-    else:
-        doubts += _doubts(fit, times, k, random=random)
-    counted = [np.where(here, each.n_at_start, 0.0) for each, here in zip(found, present, strict=True)]
+    doubts += few(k, random=random)
+    if not one:
+        doubts += _doubts(fit, times, random=random)
+    counted = [np.where(here, each.n_at_risk, 0.0) for each, here in zip(found, present, strict=True)]
+    names = tuple(each.name for each in found)
     curve = PooledCurve(
         method="curves",
         model="one study" if one else f"log(-log S) of each study at each time, {asked.effects} effects",
@@ -130,7 +168,7 @@ def _pooled(
         covariance=frozen(fit.covariance),
         between=frozen(fit.psi if random and not one else np.full_like(fit.psi, math.nan)),
         interpolation="hazard",
-        study=tuple(each.name for each in found),
+        study=names,
         study_curves=tuple(
             StudyCurve(
                 each.name,
@@ -149,6 +187,8 @@ def _pooled(
         prediction_df=max(k - 2.0, 0.0),
         q=fit.q,
         q_df=float(fit.q_df),
+        patients=kept([study for study in patients.studies if study.name in names]),
+        asked_months=None if shown is None else frozen(shown),
     )
     return Answer(curve, doubts)
 
@@ -208,8 +248,8 @@ def on_grid(study: StudyPatients, times: FloatArray) -> OnGrid:
     y, many, loss = (np.full(times.size, math.nan) for _ in range(3))
     extra = np.zeros((times.size, times.size))
     starts = study.at_risk(np.append(0.0, times[usable][:-1]))
-    n_at_start = np.full(times.size, math.nan)
-    n_at_start[usable] = starts
+    n_at_start, n_at_risk = np.full(times.size, math.nan), np.full(times.size, math.nan)
+    n_at_start[usable], n_at_risk[usable] = starts, study.at_risk(times[usable])
     if m:
         s, g = survival[:, usable], greenwood[:, usable]
         log = np.log(s)
@@ -222,9 +262,8 @@ def on_grid(study: StudyPatients, times: FloatArray) -> OnGrid:
             extra[np.ix_(usable, usable)] = (1.0 + 1.0 / study.n_draws) * combined.between
             loss[usable] = combined.loss
     source = "patients" if study.n_draws == 1 else f"{study.n_draws} data sets"
-    return OnGrid(
-        study.name, y, many, extra, loss, n_at_start, float(study.n_total), source, tuple(why.tolist())
-    )
+    n = float(study.n_total)
+    return OnGrid(study.name, y, many, extra, loss, n_at_start, n_at_risk, n, source, tuple(why.tolist()))
 
 
 def _of_curve(name: str, curve: SurvivalCurve, times: FloatArray) -> OnGrid:
@@ -237,7 +276,7 @@ def _of_curve(name: str, curve: SurvivalCurve, times: FloatArray) -> OnGrid:
         "",
     )
     usable = why == ""
-    y, many, n_at_start = (np.full(times.size, math.nan) for _ in range(3))
+    y, many, n_at_start, n_at_risk = (np.full(times.size, math.nan) for _ in range(4))
     extra, loss = np.zeros((times.size, times.size)), np.full(times.size, math.nan)
     if usable.any():
         at = times[usable]
@@ -258,12 +297,33 @@ def _of_curve(name: str, curve: SurvivalCurve, times: FloatArray) -> OnGrid:
         before = np.append(1.0, survival[usable][:-1])
         alike = np.full(at.size, curve.effective_n[0])
         many[usable] = followed(survival[usable], greenwood[usable], alike * before)
-        n_at_start[usable] = many[usable] * before
+        n_at_start[usable] = _at_risk(curve, np.append(0.0, at[:-1]))
+        n_at_risk[usable] = _at_risk(curve, at)
         own = within_covariance(y[usable], many[usable][None], np.ones((1, at.size), dtype=np.bool_))[0]
         share = np.diag(spread) / (np.diag(own) + np.diag(spread))
         loss[usable] = np.where(share > _ROUNDING, share, 0.0)
     n = math.nan if curve.n_total is None else float(curve.n_total)
-    return OnGrid(name, y, many, extra, loss, n_at_start, n, "curve", tuple(why.tolist()))
+    return OnGrid(name, y, many, extra, loss, n_at_start, n_at_risk, n, "curve", tuple(why.tolist()))
+
+
+def _at_risk(curve: SurvivalCurve, times: FloatArray) -> FloatArray:
+    """Patients at risk: all at the start, as printed at the figures, else as many as the standard errors are worth.
+
+    Between these times, and after the last of them, the share of survivors under observation changes along a line.
+    """
+    starts = np.append(0.0, curve.landmark_months)
+    survival = np.append(1.0, curve.landmark_survival)
+    total = math.inf if curve.n_total is None else float(curve.n_total)
+    worth = np.minimum(np.append(curve.effective_n, math.nan), total)
+    number = np.where(np.isfinite(curve.n_at_risk), curve.n_at_risk, worth[1:])
+    first = worth[0] if curve.n_total is None else total
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (
+            np.append(first, number) / survival
+        )  # of those who would be there if all survivors were followed
+    known = np.isfinite(share)
+    followed = np.interp(times, starts[known], share[known])
+    return np.asarray(followed * np.asarray(curve.survival(times)))
 
 
 def _greenwood(curve: SurvivalCurve, times: FloatArray) -> FloatArray:
@@ -295,7 +355,7 @@ def _fit(found: Sequence[OnGrid], y: FloatArray, present: BoolArray, *, random: 
     if not fit.converged:
         raise ConvergenceError(
             f"{where}: the pooled curve and the covariances that go with it did not come to agree in "
-            f"{fit.n_iterations} turns. Choose fewer times_months.",
+            f"{fit.n_iterations} turns. Use effects='common', or method='cox'.",
             last=float(np.trace(fit.psi)),
         )
     return fit
@@ -309,12 +369,12 @@ def _one(study: OnGrid) -> GridFit:
     return GridFit(study.y, covariance[0], nothing, covariance, math.nan, 0, True, 0)
 
 
-def _undefined(found: Sequence[OnGrid], times: FloatArray) -> list[Doubt]:
-    """Times at which a study is left out though it is still followed."""
+def _undefined(found: Sequence[OnGrid], times: FloatArray, matters: BoolArray) -> list[Doubt]:
+    """Of the times that matter those at which a study is left out though it is still followed."""
     said: dict[str, list[str]] = {}
     for each in found:
-        for t, reason in zip(times, each.why, strict=True):
-            if reason and reason != _ENDED:
+        for t, reason, here in zip(times, each.why, matters, strict=True):
+            if here and reason and reason != _ENDED:
                 said.setdefault(reason, []).append(f"{each.name} at {t:.4g} months")
     return [
         (UnusableDataWarning, f"left out where {reason}{_bias(reason)}: {some(places)}.")
@@ -331,11 +391,8 @@ def _bias(reason: str) -> str:
     return ""
 
 
-def _doubts(fit: GridFit, times: FloatArray, k: int, *, random: bool) -> list[Doubt]:
+def _doubts(fit: GridFit, times: FloatArray, *, random: bool) -> list[Doubt]:
     found: list[Doubt] = []
-    if random and k < _FEW:
-        message = f"{k} studies: how much they differ is hardly known, which the intervals show in part only."
-        found.append((FewStudiesWarning, message))
     if random and not np.diag(fit.psi).any():
         message = (
             "studies do not differ, as far as can be seen: the covariance between them lies on its boundary."
@@ -346,7 +403,7 @@ def _doubts(fit: GridFit, times: FloatArray, k: int, *, random: bool) -> list[Do
         j = int(rises[0])
         message = (
             f"the pooled curve rises between {times[j]:.3g} and {times[j + 1]:.3g} months, which survival cannot: "
-            "studies that are followed longer do better than those that are not. Choose fewer times_months."
+            "studies that are followed longer do better than those that are not. Compare method='cox'."
         )
         found.append((InconsistentReportWarning, message))
     return found

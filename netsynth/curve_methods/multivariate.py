@@ -104,6 +104,7 @@ def pool_loglog(reports: Reports, asked: Asked, /) -> Answer:
         prediction_df=fit.df - 1.0,
         q=fit.q,
         q_df=float(fit.q_df),
+        asked_months=None if asked.times is None else frozen(asked.times),
     )
     outside = _outside(studies, reported, curve_at(fit, reported).estimate)
     return Answer(

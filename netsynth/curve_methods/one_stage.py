@@ -15,9 +15,12 @@ from netsynth.curve_methods.asked import Answer, Asked, frozen, frozen_counts, s
 from netsynth.curve_methods.patients import (
     Patients,
     StudyPatients,
+    answerable,
     grid_between,
     informing,
+    kept,
     study_curves,
+    with_asked,
 )
 from netsynth.curve_methods.reports import Doubt
 from netsynth.errors import (
@@ -25,16 +28,15 @@ from netsynth.errors import (
     FewStudiesWarning,
     InvalidInputError,
     NarrowIntervalWarning,
-    UnusableDataWarning,
 )
 from netsynth.kernels import rubin
 from netsynth.kernels.averaged import average, nodes
 from netsynth.kernels.frailty import baseline_at, fit_frailty
-from netsynth.kernels.product_limit import product_limit, survival_at
+from netsynth.kernels.product_limit import Estimates, ProductLimit, product_limit, survival_at
 from netsynth.results.ensemble import PseudoData
 from netsynth.results.pooled_curve import CurveMethod, CurveScale, PooledCurve
 
-#: Times at which a curve is estimated when none are asked for.
+#: Times at which a curve is estimated besides those asked for.
 _TIMES: Final = 100
 _FEW: Final = 5  # studies below which what they differ by is hardly known
 
@@ -66,7 +68,8 @@ def in_words(loss: float, n_draws: int) -> str:
 def pool_stratified(patients: Patients, asked: Asked, /) -> Answer:
     r"""The mean of the studies' Kaplan-Meier curves, weighted by their patients, while all are at risk.
 
-    :math:`\bar S = \sum (n_i / N) S_i`, with the variance :math:`\sum (n_i / N)^2 S_i^2 G_i` of Greenwood's sums.
+    :math:`\bar S = \sum (n_i / N) S_i`, with the variance :math:`\sum (n_i / N)^2 S_i^2 G_i` of Greenwood's sums. In a
+    study whose last patients die where the average ends half of one counts as alive for the variance, which else is 0.
     """
     if asked.effects == "slope":
         raise InvalidInputError(_no_slope("stratified"))
@@ -79,32 +82,29 @@ def pool_stratified(patients: Patients, asked: Asked, /) -> Answer:
             f"{patients.endpoint}: nobody has the event before the first study ends, at {end:g} months. Use "
             "method='cox', which goes on with the others."
         )
-    times = grid_between(studies, first, end, _TIMES) if asked.times is None else asked.times
-    doubts = list(patients.doubts)
-    if times[-1] > end * (1.0 + 1e-9):
-        ends = [study.name for study in studies if study.end <= end * (1.0 + 1e-9)]
-        if times[0] > end * (1.0 + 1e-9):
-            raise InvalidInputError(
-                f"times_months must begin by {end:g} months, when nobody of {some(ends)} is followed any more: an "
-                f"average of all studies ends there. Got {times[0]:g}. Use method='cox' or 'curves', which go on with "
-                "the others."
-            )
-        message = (
-            f"the average ends at {end:g} months, when nobody of {some(ends)} is followed any more: without it, it "
-            "would be one of other studies. Method 'cox' or 'curves' go on with the others."
-        )
-        doubts.append((UnusableDataWarning, message))
-        times = np.unique(np.append(times[times < end], end))
+    ends = some([study.name for study in studies if study.end == end])
+    shown, outside = answerable(
+        asked.times,
+        first,
+        end,
+        before=f"nobody has had the event before {first:.4g} months",
+        after=f"nobody of {ends} is followed after {end:.4g} months, where an average of all studies ends (method "
+        "'cox' goes on with the others)",
+        where=str(patients.endpoint),
+    )
+    times = with_asked(grid_between(studies, first, end, _TIMES), shown)
+    doubts = [*patients.doubts, *outside]
     total = sum(study.n_total for study in studies)
     mean = np.zeros((patients.n_draws, times.size))
     variance = np.zeros((patients.n_draws, times.size, times.size))
     for study in studies:
-        found = survival_at(product_limit(study.time, study.event), times)
+        fit = product_limit(study.time, study.event)
+        found = survival_at(fit, times)
         share = study.n_total / total
         mean += share * found.estimate
-        spread = np.where(found.estimate > 0, found.variance, 0.0)  # after the last patient nothing varies
-        spread = np.minimum(spread[:, :, None], spread[:, None, :])
-        variance += share**2 * spread * found.estimate[:, :, None] * found.estimate[:, None, :]
+        s, greenwood = _half_alive(fit, found)
+        first_of_two = np.minimum(greenwood[:, :, None], greenwood[:, None, :])
+        variance += share**2 * first_of_two * s[:, :, None] * s[:, None, :]
     alive = (mean > 0).all(axis=0)
     times, mean, variance = times[alive], mean[:, alive], variance[:, alive][:, :, alive]
     combined = combine(np.log(mean), variance / (mean[:, :, None] * mean[:, None, :]))
@@ -115,11 +115,28 @@ def pool_stratified(patients: Patients, asked: Asked, /) -> Answer:
             "they are, and how much studies differ is not in them.",
         )
     )
+    doubts += few(len(studies), random=False)
     model = "weighted average curve, each study as its patients"
-    curve = _curve(
-        patients, times, "stratified", model, "log", combined, np.full((times.size, times.size), math.nan)
-    )
-    return Answer(curve, doubts)
+    unknown = np.full((times.size, times.size), math.nan)
+    return Answer(_curve(patients, times, shown, "stratified", model, "log", combined, unknown), doubts)
+
+
+def _half_alive(fit: ProductLimit, found: Estimates) -> Estimates:
+    """Survival and Greenwood's sum as the variance takes them: of r last patients who all die half of one is alive.
+
+    A share of 0.5 / (r + 1) of r + 1 patients, as elsewhere where survival is 0.
+    """
+    survival, greenwood = found.estimate.copy(), found.variance.copy()
+    for row in np.flatnonzero((found.estimate == 0).any(axis=1)):
+        gone, time = found.estimate[row] == 0, fit.time[row]
+        r = int((time == time[-1]).sum())
+        before, sum_before = 1.0, 0.0
+        if r < time.size:
+            before, sum_before = float(fit.survival[row, -r - 1]), float(fit.greenwood[row, -r - 1])
+        alive = 0.5 / (r + 1.0)
+        survival[row, gone] = before * alive
+        greenwood[row, gone] = sum_before + (1.0 - alive) / (alive * (r + 1.0))
+    return Estimates(survival, greenwood)
 
 
 def pool_cox(patients: Patients, asked: Asked, /) -> Answer:
@@ -128,7 +145,7 @@ def pool_cox(patients: Patients, asked: Asked, /) -> Answer:
         raise InvalidInputError(_no_slope("cox"))
     studies, one = patients.studies, len(patients.studies) == 1
     random = asked.effects == "random" and not one
-    times = _cox_times(studies, asked, str(patients.endpoint))
+    times, shown, outside = _cox_times(studies, asked, str(patients.endpoint))
 
     def work(data: Sequence[PseudoData]) -> tuple[FloatArray, FloatArray, FloatArray, float]:
         fit = fit_frailty([each.time for each in data], [each.event for each in data], random=random)
@@ -140,14 +157,13 @@ def pool_cox(patients: Patients, asked: Asked, /) -> Answer:
         slope = found.slope.sum(axis=-1)  # all nodes follow the baseline
         return found.estimate, slope[:, None] * covariance * slope, found.between, fit.tau2
 
-    sets = [[_until(study, i) for study in studies] for i in range(patients.n_draws)]
+    sets = [[study.draw(i) for study in studies] for i in range(patients.n_draws)]
     done = map_chunks(work, sets, description="Data sets") if len(sets) > 1 else [work(sets[0])]
     estimate, covariance, between, tau2 = (np.stack(part) for part in zip(*done, strict=True))
     combined = combine(estimate, covariance)
-    doubts = list(patients.doubts)
+    doubts = [*patients.doubts, *outside, *few(len(studies), random=random)]
     words = "one study"
     if not one:
-        doubts += few(len(studies), random=random)
         words = "Cox's model, the same hazard in all studies"
     if random:
         mean = float(tau2.mean())
@@ -157,11 +173,16 @@ def pool_cox(patients: Patients, asked: Asked, /) -> Answer:
             doubts.append((BoundaryWarning, message))
     psi = between.mean(axis=0) if random else np.full(between.shape[1:], math.nan)
     by_t = random and asked.ci_method == "t"
-    return Answer(_curve(patients, times, "cox", words, "cloglog", combined, psi, by_t=by_t), doubts)
+    return Answer(_curve(patients, times, shown, "cox", words, "cloglog", combined, psi, by_t=by_t), doubts)
 
 
 def few(k: int, *, random: bool) -> list[Doubt]:
     """What few studies leave unknown."""
+    if k == 1:
+        message = (
+            "one study, handed back as it is: nothing is pooled, and nothing tells how much studies differ."
+        )
+        return [(FewStudiesWarning, message)]
     if not random or k >= _FEW:
         return []
     message = f"{k} studies: how much they differ is hardly known, which the intervals show in part only."
@@ -179,30 +200,28 @@ def _check_events(studies: Sequence[StudyPatients], where: str) -> None:
         )
 
 
-def _until(study: StudyPatients, i: int) -> PseudoData:
-    """A data set as it is known: who is followed after the last time that may be used is censored there."""
-    time, event = study.draw(i)
-    return PseudoData(np.minimum(time, study.last), np.where(time > study.last, 0, event))
-
-
-def _cox_times(studies: Sequence[StudyPatients], asked: Asked, where: str) -> FloatArray:
-    """From the first event on, in every data set, to the end of the longest study."""
+def _cox_times(
+    studies: Sequence[StudyPatients], asked: Asked, where: str
+) -> tuple[FloatArray, FloatArray | None, list[Doubt]]:
+    """From the first event on, in every data set, to the end of the longest study; and those asked for."""
     first = min(study.first_event for study in studies)
     end = max(study.end for study in studies)
     _check_events(studies, where)
-    if asked.times is None:
-        return grid_between(studies, first, end, _TIMES)
-    if asked.times[0] < first or asked.times[-1] > end * (1.0 + 1e-9):
-        raise InvalidInputError(
-            f"times_months must lie between {first:.4g} and {end:.4g} months, the first event and the end of the "
-            f"longest follow-up; got {asked.times[0]:g} to {asked.times[-1]:g}."
-        )
-    return asked.times
+    shown, outside = answerable(
+        asked.times,
+        first,
+        end,
+        before=f"nobody has had the event before {first:.4g} months",
+        after=f"nobody is followed after {end:.4g} months",
+        where=where,
+    )
+    return with_asked(grid_between(studies, first, end, _TIMES), shown), shown, outside
 
 
 def _curve(
     patients: Patients,
     times: FloatArray,
+    asked: FloatArray | None,
     method: CurveMethod,
     model: str,
     scale: CurveScale,
@@ -230,4 +249,6 @@ def _curve(
         n_at=frozen(n_at),
         df=k - 1.0 if by_t else math.inf,
         prediction_df=max(k - 2.0, 0.0),
+        patients=kept(studies),
+        asked_months=None if asked is None else frozen(asked),
     )

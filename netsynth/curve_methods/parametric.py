@@ -8,10 +8,18 @@ from typing import Final
 import numpy as np
 
 from netsynth import _format
-from netsynth._typing import FloatArray, IntArray
-from netsynth.curve_methods.asked import Answer, Asked, frozen, frozen_counts
+from netsynth._typing import FloatArray
+from netsynth.curve_methods.asked import SAME, Answer, Asked, frozen, frozen_counts
 from netsynth.curve_methods.one_stage import combine, few, in_words
-from netsynth.curve_methods.patients import Patients, StudyPatients, informing, study_curves, with_events
+from netsynth.curve_methods.patients import (
+    Patients,
+    StudyPatients,
+    informing,
+    kept,
+    study_curves,
+    with_asked,
+    with_events,
+)
 from netsynth.curve_methods.reports import Doubt
 from netsynth.errors import (
     BoundaryWarning,
@@ -25,8 +33,9 @@ from netsynth.kernels.censored_fits import Location, LocationFit, fit_location, 
 from netsynth.kernels.multivariate_fit import psi_between
 from netsynth.results.pooled_curve import PooledCurve
 
-#: Times at which the curve is read when none are asked for.
+#: Times at which the curve is read up to the end of follow-up besides those asked for, and steps of its tail.
 _TIMES: Final = 100
+_TAIL_STEP: Final = 1.02
 _NAMES: Final[dict[Location, str]] = {
     "exponential": "exponential",
     "weibull": "Weibull",
@@ -48,10 +57,11 @@ def pool_parametric(patients: Patients, asked: Asked, /) -> Answer:
         )
     name = _NAMES[asked.family]
     patients = with_events(patients, 1 if asked.family == "exponential" else 2)
+    patients = patients._replace(studies=tuple(map(_after_0, patients.studies)))
     k = len(patients.studies)
     random = asked.effects == "random" and k > 1
     end = max(study.end for study in patients.studies)
-    times = end * np.arange(1, _TIMES + 1) / _TIMES if asked.times is None else asked.times
+    times = with_asked(_grid(end, asked.times), asked.times)
     theta, covariance, psi, loss, doubts = (_two_stage if random else _one_fit)(patients, asked.family)
 
     def curve(parameters: FloatArray) -> FloatArray:
@@ -63,7 +73,7 @@ def pool_parametric(patients: Patients, asked: Asked, /) -> Answer:
         words = f"{name} curves, average of studies whose parameters differ"
     else:
         words = f"one {name} curve" + (" of all patients" if k > 1 else "")
-    if times[-1] > end * (1.0 + 1e-9):
+    if times[-1] > end * (1.0 + SAME):
         words += f", {name} tail after {_format.shortest(end, 1)} months"
         message = f"after {end:.4g} months no study has a patient at risk: the curve there is the {name} tail, assumed."
         doubts.append((FewStudiesWarning, message))
@@ -85,22 +95,34 @@ def pool_parametric(patients: Patients, asked: Asked, /) -> Answer:
         n_at=frozen(n_at),
         df=k - 1.0 if random and asked.ci_method == "t" else math.inf,
         prediction_df=max(k - 2.0, 0.0),
+        patients=kept(patients.studies),
+        asked_months=None if asked.times is None else frozen(asked.times),
     )
     return Answer(pooled, [*patients.doubts, *doubts, *few(k, random=random)])
 
 
-def _followed(study: StudyPatients) -> tuple[FloatArray, IntArray]:
-    """Times and events up to the last that may be used; of a patient who left at once nothing is known."""
-    time = np.minimum(study.time, study.last)
-    event = np.where(study.time > study.last, 0, study.event)
-    at_once = time <= 0
-    if (at_once & (event > 0)).any():
+def _grid(end: float, asked: FloatArray | None) -> FloatArray:
+    """Times up to the end of follow-up, and on to the last one asked for, close enough to be joined by lines."""
+    grid = end * np.arange(1, _TIMES + 1) / _TIMES
+    last = end if asked is None else float(asked[-1])
+    if last <= end * (1.0 + SAME):
+        return grid
+    n = math.ceil(math.log(last / end) / math.log(_TAIL_STEP))
+    return np.append(grid, np.geomspace(end, last, n + 1)[1:])
+
+
+def _after_0(study: StudyPatients) -> StudyPatients:
+    """The study with nobody at time 0: of a patient who left at once nothing is known."""
+    at_once = study.time <= 0
+    if not at_once.any():
+        return study
+    if (at_once & (study.event > 0)).any():
         raise InvalidInputError(
             f"{study.name}: a patient has the event at time 0, which no parametric curve allows. Use method='cox', or "
             "move the event to half a day."
         )
     # a censoring at a time that is next to nothing adds next to nothing, and keeps the data sets of one size
-    return np.where(at_once, 1e-12 * time.max(), time), event
+    return study._replace(time=np.where(at_once, 1e-12 * study.time.max(), study.time))
 
 
 def _checked(fit: LocationFit, where: str) -> LocationFit:
@@ -117,9 +139,8 @@ def _one_fit(
 ) -> tuple[FloatArray, FloatArray, FloatArray, float, list[Doubt]]:
     """One curve for all patients, in each data set, combined by Rubin's rules."""
     b = patients.n_draws
-    parts = [_followed(study) for study in patients.studies]
-    time = np.concatenate([np.broadcast_to(t, (b, t.shape[-1])) for t, _ in parts], axis=-1)
-    event = np.concatenate([np.broadcast_to(e, (b, e.shape[-1])) for _, e in parts], axis=-1)
+    time = np.concatenate([np.broadcast_to(x.time, (b, x.n_total)) for x in patients.studies], axis=-1)
+    event = np.concatenate([np.broadcast_to(x.event, (b, x.n_total)) for x in patients.studies], axis=-1)
     fit = _checked(fit_location(family, time, event), str(patients.endpoint))
     found = combine(fit.theta, fit.covariance)
     p = found.estimate.size
@@ -132,7 +153,7 @@ def _two_stage(
     """Parameters of each study, combined over its data sets, then pooled with an unstructured covariance by REML."""
     estimates, covariances, losses = [], [], []
     for study in patients.studies:
-        fit = _checked(fit_location(family, *_followed(study)), study.name)
+        fit = _checked(fit_location(family, study.time, study.event), study.name)
         found = combine(fit.theta, fit.covariance)
         estimates.append(found.estimate)
         covariances.append(found.covariance)

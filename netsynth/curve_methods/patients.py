@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from netsynth import _format, _validate, units
 from netsynth._typing import FloatArray, IntArray
-from netsynth.curve_methods.asked import Answer, Asked, frozen, some
+from netsynth.curve_methods.asked import SAME, Answer, Asked, distinct, frozen, some
 from netsynth.curve_methods.reports import Doubt, study_name
 from netsynth.data.endpoint import Endpoint, find_endpoint
 from netsynth.errors import ImputedVarianceWarning, InvalidInputError, UnusableDataWarning
@@ -22,6 +22,7 @@ from netsynth.results.fragments import FragmentPosterior
 from netsynth.results.ipd import PseudoIPD
 from netsynth.results.moderators import columns_by_name
 from netsynth.results.pooled_curve import StudyCurve
+from netsynth.results.pooled_patients import PooledPatients
 
 Reconstructed: TypeAlias = PseudoIPD | PseudoEnsemble | FragmentPosterior | SurvivalCurve
 RECONSTRUCTED: Final = (PseudoIPD, PseudoEnsemble, FragmentPosterior, SurvivalCurve)
@@ -31,7 +32,8 @@ _COLUMNS: Final = ("study", "time_months", "event")
 class StudyPatients(NamedTuple):
     """Data sets of one study, times in months and events of shape (b, n).
 
-    `last` is the time up to which they may be used, `curve` the reconstructed curve behind them, if it is one.
+    `last` is the time up to which they may be used, at which who is followed longer is censored, and `curve` the
+    reconstructed curve behind them, if it is one.
     """
 
     name: str
@@ -70,6 +72,13 @@ class StudyPatients(NamedTuple):
         """The data set of draw i; the only one for every draw."""
         row = 0 if self.n_draws == 1 else i
         return PseudoData(self.time[row], self.event[row])
+
+    def up_to_last(self) -> StudyPatients:
+        """As they are known: who is followed after the last time that may be used is censored there."""
+        after = self.time > self.last
+        if not after.any():
+            return self
+        return self._replace(time=np.minimum(self.time, self.last), event=np.where(after, 0, self.event))
 
 
 class Patients(NamedTuple):
@@ -124,7 +133,8 @@ def read_patients(data: object, endpoint: str | Endpoint, n_draws: int, *, as_pa
     Raises
     ------
     InvalidInputError
-        If nothing can be used, two studies have one name, or ensembles differ in their number of data sets.
+        If nothing can be used, endpoints are mixed, two studies have one name, or ensembles differ in their number of
+        data sets. A reconstruction that does not tell its endpoint may be of any.
     """
     wanted = find_endpoint(endpoint)
     doubts: list[Doubt] = []
@@ -132,6 +142,12 @@ def read_patients(data: object, endpoint: str | Endpoint, n_draws: int, *, as_pa
         data = [data]
     if isinstance(data, Sequence):
         studies = [_reconstructed(one, i, n_draws, as_patients=as_patients) for i, one in enumerate(data, 1)]
+        for study, one in zip(studies, data, strict=True):
+            if one.endpoint and one.endpoint != wanted.code:
+                raise InvalidInputError(
+                    f"{study.name}: is of {one.endpoint}, and {wanted} is asked for. Endpoints are not mixed in one "
+                    "curve."
+                )
         imputed = [each.name for each in studies if each.curve is not None and each.curve.imputation()]
         if imputed:
             message = (
@@ -154,6 +170,21 @@ def read_patients(data: object, endpoint: str | Endpoint, n_draws: int, *, as_pa
             "as many from each, or hand over what the ensembles were drawn from."
         )
     return Patients(wanted, tuple(studies), tuple(doubts))
+
+
+def told_endpoint(*data: object) -> str:
+    """The first endpoint that some of the data tell; "OS" where none does."""
+    for each in data:
+        if isinstance(each, RECONSTRUCTED):
+            told = [each.endpoint]
+        elif isinstance(each, Sequence):
+            told = [getattr(one, "endpoint", "") for one in each]
+        else:
+            told = list(columns_by_name(each).get("endpoint", ()))
+        for word in told:
+            if word:
+                return str(word)
+    return "OS"
 
 
 def _reconstructed(one: object, i: int, n_draws: int, *, as_patients: bool) -> StudyPatients:
@@ -180,7 +211,7 @@ def _reconstructed(one: object, i: int, n_draws: int, *, as_patients: bool) -> S
         np.stack([np.asarray(draw.event, dtype=np.int64) for draw in ensemble.draws]),
         last,
         curve,
-    )
+    ).up_to_last()
 
 
 def _from_columns(columns: Mapping[str, Any], endpoint: Endpoint) -> list[StudyPatients]:
@@ -249,7 +280,7 @@ def with_events(patients: Patients, least: int = 1) -> Patients:
 
 
 def _events(study: StudyPatients) -> npt.NDArray[np.bool_]:
-    return (study.event > 0) & (study.time <= study.last)
+    return study.event > 0
 
 
 def grid_between(studies: Sequence[StudyPatients], first: float, last: float, most: int) -> FloatArray:
@@ -275,6 +306,37 @@ def grid_between(studies: Sequence[StudyPatients], first: float, last: float, mo
     return np.asarray(grid, dtype=np.float64)
 
 
+def with_asked(grid: FloatArray, asked: FloatArray | None) -> FloatArray:
+    """The grid and the times asked for."""
+    return grid if asked is None else distinct(np.concatenate([grid, asked]))
+
+
+def answerable(
+    asked: FloatArray | None, first: float, end: float, *, before: str, after: str, where: str
+) -> tuple[FloatArray | None, list[Doubt]]:
+    """Those of the times asked for that lie on a curve from its first event to its end; doubts name the others.
+
+    Raises
+    ------
+    InvalidInputError
+        If none is left.
+    """
+    if asked is None:
+        return None, []
+    early, late = asked < first, asked > end * (1.0 + SAME)
+    if (early | late).all():
+        raise InvalidInputError(
+            f"{where}: times_months must lie between {first:.4g} and {end:.4g} months, since {before} and {after}; got "
+            f"{some([f'{t:g}' for t in asked])}."
+        )
+    doubts: list[Doubt] = [
+        (UnusableDataWarning, f"left out, since {why}: {some([f'{t:g}' for t in asked[outside]])} months.")
+        for why, outside in ((before, early), (after, late))
+        if outside.any()
+    ]
+    return np.minimum(asked[~(early | late)], end), doubts
+
+
 def study_curves(studies: Sequence[StudyPatients], times: FloatArray) -> tuple[StudyCurve, ...]:
     """Kaplan-Meier curves of the studies at the times, means over the data sets, as far as they go."""
     found = []
@@ -296,11 +358,25 @@ def study_curves(studies: Sequence[StudyPatients], times: FloatArray) -> tuple[S
 
 
 def informing(studies: Sequence[StudyPatients], times: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Studies with patients at risk at each time, and these patients at the start of the interval that ends there."""
+    """Studies with patients at risk at each time, and these patients."""
     k, n = np.zeros(times.size, dtype=np.int64), np.zeros(times.size)
-    starts = np.append(0.0, times[:-1])
     for study in studies:
-        there = times <= study.end * (1.0 + 1e-9)
+        there = times <= study.end * (1.0 + SAME)
         k += there
-        n += np.where(there, study.at_risk(starts), 0.0)
+        n += np.where(there, study.at_risk(np.minimum(times, study.end)), 0.0)
     return k, n
+
+
+def kept(studies: Sequence[StudyPatients]) -> PooledPatients | None:
+    """The patients as a result holds them, without a copy; None where every study came as a curve."""
+    whole = [study for study in studies if study.n_total]
+    for study in whole:
+        study.time.setflags(write=False)
+        study.event.setflags(write=False)
+    if not whole:
+        return None
+    return PooledPatients(
+        tuple(study.name for study in whole),
+        tuple(study.time for study in whole),
+        tuple(study.event for study in whole),
+    )

@@ -16,7 +16,7 @@ from netsynth.curve_methods.study_report import Doubt, Reports, StudyReport
 from netsynth.data.endpoint import Endpoint, find_endpoint
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.review import Review
-from netsynth.data.selection import Candidate, OverlapRule, select
+from netsynth.data.selection import Candidate, OverlapRule, check_sets, select
 from netsynth.data.study import Group, Role, Study
 from netsynth.data.survival import ReportedSurvival, SurvivalPoint
 from netsynth.errors import InvalidInputError, UnusableDataWarning
@@ -134,6 +134,7 @@ def _from_review(
         for i, r in enumerate(review.survival)
         if r.endpoint == endpoint and r.timed
     ]
+    check_sets(sets, review.evidence_sets)
     selection = select(
         f"{endpoint} over time",
         candidates,

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from netsynth import _format, _validate
+from netsynth._typing import FloatArray
 from netsynth.plots import _curves, _style
 from netsynth.plots._curves import MEDIAN
 from netsynth.plots._key import Key, Sample
 from netsynth.plots._style import LINE, Look
 from netsynth.results.pooled_curve import PooledCurve, StudyCurve
+from netsynth.results.pooled_curve_bounds import PRINTED, average_of
+from netsynth.results.pooled_curve_frames import informing
+from netsynth.results.pooled_curve_text import shown_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +31,15 @@ PERCENT: Final = 0.52  # inches left of the plot for its percentages and their l
 FEW_POINTS: Final = 120  # reported percentages up to which each has a dot
 MANY: Final = 30  # studies from which their lines are drawn finer
 HEADING: Final = "Informing the curve"
+PATIENTS: Final = ("Patients at", "start of interval")  # of curves from reports, two lines
 
-POOLED: Final[Look] = {"color": _style.BLUE, "lw": 2.0}
+POOLED: Final[Look] = {"color": _style.BLUE, "lw": 2.0, "solid_capstyle": "butt"}
+#: After the last patient.
+TAIL: Final[Look] = {**POOLED, "ls": (0, (2.2, 1.2)), "dash_capstyle": "butt"}
 CI: Final[Look] = {"color": _style.BLUE, "alpha": 0.35}
 PI: Final[Look] = {"color": _style.BLUE, "alpha": 0.13}
+#: What the figures leave possible of the average curve: a bar with two ends, which lie on each other at one point.
+POSSIBLE: Final[Look] = {"color": _style.VERMILION, "lw": 1.0, "marker": "_", "ms": 4.5, "mew": 1.0}
 
 
 def pooled_curve_plot(
@@ -62,9 +71,11 @@ def pooled_curve_plot(
 
     Notes
     -----
-    Underneath stand, at each tick, the studies that inform the curve there and their patients at the start of the
-    interval that holds the tick; the latter only where all are known. A number for which there is no room beside an
-    earlier one is left out. The prediction band ends where fewer than two studies are left.
+    Underneath stand, at each tick, the studies that inform the curve there and their patients: those at risk where the
+    curve comes from patients; from reports those at the start of the interval of each study that holds the tick, only
+    where all are known. A number for which there is no room beside an earlier one is left out. The prediction band ends
+    where fewer than two studies are left. A parametric curve is dashed after the last patient. Upright bars are the
+    `average_bounds` of a curve from reports, at the times that its text shows.
 
     Examples
     --------
@@ -87,7 +98,9 @@ def pooled_curve_plot(
     name = _style.one_line(label) or _style.one_line(pooled.label[:1].upper() + pooled.label[1:])
     y_label = f"{name}, %"
     frame = pooled.curve_frame(level=level)
-    rows = ["Studies", "Patients"] if np.isfinite(pooled.n_at).any() else ["Studies"]
+    rows = ["Studies"]
+    if np.isfinite(pooled.n_at).any():
+        rows += PATIENTS if pooled.method in PRINTED else ["At risk"]
 
     with _style.style():
         most = f"{np.nanmax(pooled.n_at):.0f}" if len(rows) > 1 else ""
@@ -126,17 +139,17 @@ def pooled_curve_plot(
                 ax.fill_between(time, lower, upper, linewidth=0, zorder=order, **look)
         for study in pooled.study_curves:
             _study(ax, study, pooled)
-        ax.plot(
-            time,
-            100 * frame["survival"].to_numpy(),
-            solid_capstyle="butt",
-            clip_on=False,
-            zorder=4,
-            **POOLED,
-        )
+        survival, followed = 100 * frame["survival"].to_numpy(), _followed(pooled)
+        for here, look in ((time <= followed, POOLED), (time >= followed, TAIL)):
+            if here.sum() > 1:
+                ax.plot(time[here], survival[here], clip_on=False, zorder=4, **look)
+        if not pooled.why_no_average_bounds:
+            shown = shown_times(pooled)
+            for t, low, high in zip(shown, *pooled.average_bounds(shown), strict=True):
+                ax.plot([t, t], [100 * low, 100 * high], clip_on=False, zorder=6, **POSSIBLE)
         if pooled.median <= stop:  # it may be nan
             ax.plot([0.0, pooled.median, pooled.median], [50.0, 50.0, 0.0], zorder=5, **MEDIAN)
-        counts = zip(rows, _counts(pooled, list(ax.get_xticks())), strict=False)
+        counts = zip(rows, [*_counts(pooled, ax.get_xticks()), []], strict=False)
         _curves.write_numbers_at_risk(ax, counts, width_left, AXIS + 0.1, width, HEADING)
         key.draw(ax, -width_left, -AXIS - risk_foot - 0.1)
     return ax
@@ -145,15 +158,34 @@ def pooled_curve_plot(
 def _samples(pooled: PooledCurve, level: float, *, has_pi: bool) -> list[Sample]:
     percent = f"{100 * level:g}%"
     found = [Sample("pooled", (POOLED,))]
+    if pooled.last_months > _followed(pooled):
+        found.append(Sample("nobody followed", (TAIL,)))
     bar: Look = {"lw": 7, "solid_capstyle": "butt"}
     if np.isfinite(pooled.covariance).any():
         found.append(Sample(f"{percent} confidence", ({**CI, **bar},)))
     if has_pi:
         found.append(Sample(f"{percent} prediction", ({**PI, **bar},)))
     found.append(Sample(_format.plural(pooled.k, "study", "studies"), (_study_look(pooled),)))
+    if not pooled.why_no_average_bounds:
+        found.append(Sample(f"limits for {average_of(pooled).name}", ({**POSSIBLE, "marker": "|"},)))
     if math.isfinite(pooled.median):
-        found.append(Sample(f"median {_format.shortest(pooled.median, 1)} months", (MEDIAN,)))
+        found.append(Sample(f"median {_median(pooled)}", (MEDIAN,)))
     return found
+
+
+def _median(pooled: PooledCurve) -> str:
+    """In the unit of the axis, and in months."""
+    months = f"{_format.shortest(pooled.median, 1)} months"
+    if pooled.last_months < _curves.YEARS_FROM:
+        return months
+    return f"{_format.significant(pooled.median / 12, 2)} years ({months})"
+
+
+def _followed(pooled: PooledCurve) -> float:
+    """When the last patient leaves, which a parametric curve may go beyond."""
+    if pooled.method != "parametric":
+        return pooled.last_months
+    return float(pooled.time_months[pooled.k_at > 0][-1])
 
 
 def _study_look(pooled: PooledCurve) -> Look:
@@ -172,10 +204,14 @@ def _study(ax: Axes, study: StudyCurve, pooled: PooledCurve) -> None:
     ax.plot(time, 100 * survival, zorder=2, markevery=dots, clip_on=False, **_study_look(pooled))
 
 
-def _counts(pooled: PooledCurve, ticks: list[float]) -> list[list[tuple[float, str]]]:
-    """Studies, and patients where known, at each tick: those of the interval that ends there or holds it."""
-    shown = list(zip(ticks, pooled.place_of(ticks).tolist(), strict=True))
+def _counts(pooled: PooledCurve, ticks: FloatArray) -> list[list[tuple[float, str]]]:
+    """Studies, and patients where known, at each tick."""
+    k, n = informing(pooled, ticks)
     return [
-        [(t, str(int(pooled.k_at[j]))) for t, j in shown],
-        [(t, f"{pooled.n_at[j]:.0f}") for t, j in shown if math.isfinite(pooled.n_at[j])],
+        [(t, str(count)) for t, count in zip(ticks.tolist(), k.tolist(), strict=True)],
+        [
+            (t, f"{count:.0f}")
+            for t, count in zip(ticks.tolist(), n.tolist(), strict=True)
+            if math.isfinite(count)
+        ],
     ]

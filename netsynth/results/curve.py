@@ -98,6 +98,8 @@ class SurvivalCurve:
     horizon_months : float
         Up to where the curve is known: `last_months`, with its rounding where that is a median and the curve
         fitted; infinite with a tail or when survival is 0.
+    endpoint : str
+        Code of what is counted, empty where it is not known.
     warnings : tuple of Caution
         What to keep in mind about the curve. That standard errors are imputed does not touch it, so
         `confidence_interval` says so.
@@ -128,6 +130,7 @@ class SurvivalCurve:
     fits: Mapping[ModelName, GroupedFit]
     last_months: float
     horizon_months: float
+    endpoint: str = ""
     warnings: tuple[Caution, ...] = ()
 
     @overload

@@ -124,6 +124,7 @@ def _filled(
         expected=expected,
         n_events_by_interval=found.n_events,
         assumptions=tuple(assumptions),
+        endpoint=curve.endpoint,
         warnings=tuple(cautions),
     )
 

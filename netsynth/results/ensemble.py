@@ -190,6 +190,8 @@ class PseudoEnsemble:
         Whose patients.
     draws : tuple of PseudoData
         The data sets, all of the same number of patients; times in the unit of what made them.
+    endpoint : str
+        Code of what is counted, empty where it is not known.
 
     Raises
     ------
@@ -208,6 +210,7 @@ class PseudoEnsemble:
 
     label: str
     draws: tuple[PseudoData, ...]
+    endpoint: str = ""
 
     def __post_init__(self) -> None:
         if len(self.draws) < 2:

@@ -157,6 +157,8 @@ class FragmentPosterior:
         Share of data sets, led towards the limits, that met them at each time.
     prior : FragmentPrior
         What was assumed of hazards.
+    endpoint : str
+        Code of what is counted, empty where it is not known.
     warnings : tuple of Caution
         What to keep in mind.
     """
@@ -178,6 +180,7 @@ class FragmentPosterior:
     n_distinct: int
     acceptance: FloatArray
     prior: FragmentPrior
+    endpoint: str = ""
     warnings: tuple[Caution, ...] = ()
 
     @property
@@ -243,7 +246,8 @@ class FragmentPosterior:
                 "draws."
             )
         chosen = np.sort(np.random.default_rng(rng).permutation(self.n_draws)[:count])
-        return PseudoEnsemble(self.label, tuple(PseudoData(self.time[i], self.event[i]) for i in chosen))
+        draws = tuple(PseudoData(self.time[i], self.event[i]) for i in chosen)
+        return PseudoEnsemble(self.label, draws, self.endpoint)
 
     def combine(
         self, analysis: Analysis, *, n_draws: int = 100, measure: EffectMeasure = "generic"

@@ -94,6 +94,8 @@ class PseudoIPD:
         Events in each interval of the table; the last is open.
     assumptions : tuple of str
         What was assumed where nothing was printed.
+    endpoint : str
+        Code of what is counted, empty where it is not known.
     warnings : tuple of Caution
         What to keep in mind.
     """
@@ -111,6 +113,7 @@ class PseudoIPD:
     expected: Expected
     n_events_by_interval: IntArray
     assumptions: tuple[str, ...]
+    endpoint: str = ""
     warnings: tuple[Caution, ...] = ()
 
     @property
@@ -284,7 +287,9 @@ class PseudoIPD:
             draw_rows(self.trace, self.point_time, self.table, generator, smooth=self.points == "curve")
             for _ in range(n_draws)
         ]
-        return PseudoEnsemble(self.label, tuple(PseudoData(row.time, row.event) for row in rows))
+        return PseudoEnsemble(
+            self.label, tuple(PseudoData(row.time, row.event) for row in rows), self.endpoint
+        )
 
     def combined_rmst(self, horizon: float | None = None, *, n_draws: int = 50) -> CombinedEstimate:
         """Restricted mean survival time with an interval for sampling and reading, and the share lost to reporting.

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import numpy as np
 from scipy.special import chdtrc
 
-from netsynth import _format, _validate
+from netsynth import _validate
 from netsynth._typing import JSON, FloatArray, IntArray, Interval
 from netsynth.errors import Caution, InvalidInputError
 from netsynth.kernels import curve_band
 from netsynth.kernels.curve_band import Between
 from netsynth.kernels.intervals import Limits
 from netsynth.kernels.survival_variance import SCALES, SurvivalScale
+from netsynth.results import pooled_curve_bounds as sharp
+from netsynth.results import pooled_curve_frames as frames
 from netsynth.results import pooled_curve_intervals as answers
 from netsynth.results import pooled_curve_text as words
+from netsynth.results.pooled_patients import PooledPatients
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +35,6 @@ Times: TypeAlias = Sequence[float] | FloatArray
 CurveMethod = Literal["summary", "multivariate", "curves", "stratified", "cox", "parametric"]
 #: log S or log(-log S).
 CurveScale = Literal["log", "cloglog"]
-#: Points at which a curve is drawn or tabled when no times are named.
-_STEPS: Final = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,9 +72,9 @@ class PooledCurve:
     """A survival curve pooled over studies, as made by `netsynth.pool_survival`.
 
     Times are months. Questions about a time or a horizon take one number or an array of them, and answer with a
-    float or an array. The curve starts at 1, from where it goes to its first time as between any two; what lies
-    after the last time is nan, and `why_nan` says so in words. Arrays are read-only, with one entry a time of
-    `time_months`, shape (m,), unless they say otherwise.
+    float or an array; intervals of a mean or a quantile, and reasons, take one. The curve starts at 1, from where it
+    goes to its first time as between any two; what lies after the last time is nan, and `why_nan` says so in words.
+    Arrays are read-only, with one entry a time of `time_months`, shape (m,), unless they say otherwise.
 
     Attributes
     ----------
@@ -106,7 +107,12 @@ class PooledCurve:
     k_at : ndarray of int
         Studies that inform each time.
     n_at : ndarray
-        Patients of these at the start of the interval that ends there, nan where not known.
+        Patients of these, nan where not known: for methods that take reports those at the start of the interval that
+        ends there, for methods that take patients those at risk at the time.
+    patients : PooledPatients or None
+        The patients of the studies, for methods that take them: frames of them, and lifelines' own fits.
+    asked_months : ndarray, shape (q,), or None
+        Those of `time_months` that were asked for and that text and frames show; None if none were.
     warnings : tuple of Caution
         What to keep in mind.
     """
@@ -129,6 +135,8 @@ class PooledCurve:
     prediction_df: float = math.inf
     q: float = math.nan
     q_df: float = math.nan
+    patients: PooledPatients | None = None
+    asked_months: FloatArray | None = None
     warnings: tuple[Caution, ...] = ()
 
     # --- the curve
@@ -156,6 +164,11 @@ class PooledCurve:
         told = np.concatenate([curve.time_months for curve in self.study_curves])
         near = np.abs(self.time_months[:, None] - told) <= 1e-9 * self.time_months[:, None]
         return np.asarray(self.time_months[near.any(axis=1)])
+
+    @property
+    def shown_months(self) -> FloatArray:
+        """Times that frames show by default: those asked for, else `reported_months`."""
+        return self.reported_months if self.asked_months is None else self.asked_months
 
     def place_of(self, time_months: Times) -> IntArray:
         """For each time the place in `time_months` of the interval that ends there or holds it."""
@@ -262,10 +275,10 @@ class PooledCurve:
         return self.time_months if time_months is None else answers.times_of(time_months, "time_months")
 
     def why_nan(self, time_months: float) -> str:
-        """Why the curve is nan at a time, in words; empty where it is not."""
-        if time_months <= self.last_months:
+        """Why the curve is nan at one time, in words; empty where it is not."""
+        if answers.one_of(time_months, "time_months") <= self.last_months:
             return ""
-        return f"no study tells anything after {words.months(self.last_months)}"
+        return words.no_more(self)
 
     def why_no_prediction(self, time_months: float) -> str:
         """Why there is no prediction at a time, in words; empty where there is one."""
@@ -279,7 +292,7 @@ class PooledCurve:
     def quantile(self, p: Times) -> FloatArray: ...
     def quantile(self, p: float | Times) -> float | FloatArray:
         """Time in months by which a share p has had the event; nan when the curve does not fall so far."""
-        shares = np.asarray(p, dtype=np.float64)
+        shares = answers.numbers(p, "p")
         if not ((shares >= 0) & (shares <= 1)).all():
             raise InvalidInputError(f"p must be a share, from 0 to 1; got {p!r}.")
         curve = self.time_months, self.survival_at_times
@@ -352,6 +365,49 @@ class PooledCurve:
         factor = answers.prediction_factor(self, _validate.level(level))
         return answers.rmst_limits(self, horizon_months, self.log_covariance + self.log_between, factor)
 
+    # --- what the printed figures alone leave possible
+
+    def average_bounds(self, time_months: Times | None = None) -> Limits:
+        r"""Sharp limits of the average curve when nothing is assumed between and after the figures of the studies.
+
+        The average is :math:`\sum n_i S_i(t) / \sum n_i`, over all patients of `study_curves`, or over studies alike
+        where the size of one is not known. It never rises, and that is all that is used: each study is at most what it
+        was at its last figure before, and at least what it is at the next one, 0 after the last. So the limits hold at
+        any time, also after `last_months`.
+
+        Parameters
+        ----------
+        time_months : array_like of float, shape (q,), optional
+            By default those of the estimates.
+
+        Returns
+        -------
+        Limits
+            Two arrays of shape (q,); nan for curves from patients, and `why_no_average_bounds` says why. Figures count
+            as exact. Sampling error is not in the limits, and they are not of the study in the middle, which the pooled
+            curve shows: limits of that, whatever the variances are, come from `netsynth.bound_pooled_survival`.
+
+        Raises
+        ------
+        InvalidInputError
+            If a time is negative.
+        """
+        return sharp.survival_limits(self, self._times(time_months))
+
+    def average_rmst_bounds(self, horizon_months: float) -> Interval:
+        """Limits of the mean survival of all patients within a horizon, in months, in the sense of `average_bounds`."""
+        return sharp.rmst_limits(self, horizon_months)
+
+    @property
+    def average_median_bounds(self) -> Interval:
+        """Limits of the median of all patients, in months, in the sense of `average_bounds`; infinite where open."""
+        return sharp.median_limits(self)
+
+    @property
+    def why_no_average_bounds(self) -> str:
+        """Why there are no `average_bounds`, in words; empty where there are."""
+        return sharp.why_none(self)
+
     # --- heterogeneity
 
     @property
@@ -412,89 +468,27 @@ class PooledCurve:
     # --- frames, figure, text
 
     def summary_frame(self, level: float = 0.95, time_months: Times | None = None) -> pd.DataFrame:
-        """One unrounded row a time, by default of `reported_months`: both intervals, studies and patients.
+        """One unrounded row a time, by default of `shown_months`: both intervals, studies and patients.
 
-        `n_at_start` counts patients at the start of the interval that ends at the time or holds it.
+        `average_lower` and `average_upper` are `average_bounds`. `n_at_start` counts patients at the start of the
+        interval that ends at the time or holds it, for methods that take reports; `n_at_risk` those at risk at the
+        time, for methods that take patients. The other one is nan.
         """
-        times = self.reported_months if time_months is None else answers.times_of(time_months, "time_months")
-        frame = self.curve_frame(times, level=level)
-        frame.insert(2, "se", np.sqrt(np.diag(self.covariance_at(times))))
-        known = times <= self.last_months
-        place = np.minimum(self.place_of(times), self.time_months.size - 1)
-        frame["k"] = np.where(known, self.k_at[place], 0)
-        frame["n_at_start"] = np.where(known, self.n_at[place], 0.0)
-        return frame
+        times = self.shown_months if time_months is None else answers.times_of(time_months, "time_months")
+        return frames.summary_frame(self, level, times)
 
     def curve_frame(self, time_months: Times | None = None, *, level: float = 0.95) -> pd.DataFrame:
         """The curve with both bands, one row a time; by default 200 steps and the times of the estimates."""
-        import pandas as pd
-
-        if time_months is None:
-            times = np.union1d(np.linspace(0.0, self.last_months, _STEPS + 1), self.time_months)
-        else:
-            times = answers.times_of(time_months, "time_months")
-        ci, pi = self.confidence_band(level, times), self.prediction_band(level, times)
-        return pd.DataFrame(
-            {
-                "time_months": times,
-                "survival": self._survival(times),
-                "ci_lower": ci.lower,
-                "ci_upper": ci.upper,
-                "pi_lower": pi.lower,
-                "pi_upper": pi.upper,
-            }
-        )
+        times = None if time_months is None else answers.times_of(time_months, "time_months")
+        return frames.curve_frame(self, level, times)
 
     def study_frame(self) -> pd.DataFrame:
         """One row a study and time: what each study told."""
-        import pandas as pd
-
-        rows = [
-            {
-                "study": curve.name,
-                "time_months": float(time),
-                "survival": float(survival),
-                "n_at_start": float(n),
-                "n_total": curve.n_total,
-                "source": curve.source,
-                "reporting_loss": float(loss),
-            }
-            for curve in self.study_curves
-            for time, survival, n, loss in zip(
-                curve.time_months,
-                curve.survival,
-                curve.n_at_start,
-                np.full(curve.time_months.size, math.nan)
-                if curve.reporting_loss is None
-                else curve.reporting_loss,
-                strict=True,
-            )
-        ]
-        return pd.DataFrame(rows)
+        return frames.study_frame(self)
 
     def to_dict(self, level: float = 0.95) -> JSON:
-        """Everything as plain Python, for JSON; None for what is undefined."""
-        frame = self.summary_frame(level)
-        pairs = {
-            "median_ci": self.median_confidence_interval(level),
-            "median_pi": self.median_prediction_interval(level),
-            "rmst_ci": self.rmst_confidence_interval(self.last_months, level),
-            "rmst_pi": self.rmst_prediction_interval(self.last_months, level),
-        }
-        numbers = ("k", "n_total", "last_months", "median", "q", "q_df", "q_pvalue", "h2", "i2")
-        return {
-            **{name: getattr(self, name) for name in ("method", "model", "endpoint", "label")},
-            "level": level,
-            **{name: _format.plain(getattr(self, name)) for name in numbers},
-            "rmst": _format.plain(self.rmst(self.last_months)),
-            **{name: [_format.plain(end) for end in pair] for name, pair in pairs.items()},
-            "times": [
-                {str(name): _format.plain(value) for name, value in row.items()}
-                for row in frame.to_dict("records")
-            ],
-            "study": list(self.study),
-            "warnings": [str(each) for each in self.warnings],
-        }
+        """Everything but the patients as plain Python, for JSON; None for what is undefined."""
+        return frames.to_dict(self, level)
 
     def plot(self, *, ax: Axes | None = None, level: float = 0.95) -> Axes:
         """Study curves, the pooled curve with both bands, studies and patients underneath; needs matplotlib."""

@@ -27,14 +27,32 @@ def ask(
     question: Callable[[FloatArray], FloatArray], values: float | Sequence[float] | FloatArray, name: str
 ) -> float | FloatArray:
     """Answer in the shape of the question, a float for one value."""
-    array = np.asarray(values, dtype=np.float64)
+    array = numbers(values, name)
     answer = question(times_of(array.reshape(-1), name)).reshape(array.shape)
     return float(answer) if array.ndim == 0 else answer
 
 
+def numbers(values: float | Sequence[float] | FloatArray, name: str) -> FloatArray:
+    """One number or an array of them."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInputError(
+            f"{name} must be a number or an array of numbers; got {values!r:.80}."
+        ) from None
+
+
+def one_of(value: float, name: str) -> float:
+    """One time that a question may ask for."""
+    time = times_of(value, name)
+    if np.ndim(value) or time.size != 1:
+        raise InvalidInputError(f"{name} must be one time; got {value!r:.80}.")
+    return float(time[0])
+
+
 def times_of(values: float | Sequence[float] | FloatArray, name: str) -> FloatArray:
     """Times that a question may ask for, shape (q,)."""
-    array = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    array = np.atleast_1d(numbers(values, name))
     if array.ndim != 1 or not (np.isfinite(array) & (array >= 0)).all():
         raise InvalidInputError(f"{name} must be finite and not negative; got {values!r:.80}.")
     return array

@@ -9,6 +9,7 @@ import numpy as np
 
 from netsynth import _format
 from netsynth._typing import FloatArray, Interval
+from netsynth.results import pooled_curve_bounds as sharp
 from netsynth.results.curve_text import months, percent
 
 if TYPE_CHECKING:
@@ -16,10 +17,25 @@ if TYPE_CHECKING:
 
 __all__ = ["html", "months", "no_prediction", "percent", "shown_times", "span", "text"]
 
-#: Times that the text shows at most.
+#: Times that the text shows at most when none were asked for.
 _ROWS: Final = 12
-#: Methods whose studies tell survival at every time.
-_WHOLE: Final = ("stratified", "cox", "parametric")
+
+
+def counted(curve: PooledCurve) -> str:
+    """Which patients of a study count at a time."""
+    return "at start of interval" if curve.method in sharp.PRINTED else "at risk"
+
+
+def no_more(curve: PooledCurve) -> str:
+    """Why the curve ends, in words."""
+    end = months(curve.last_months)
+    if curve.method == "stratified":
+        return f"an average of all studies ends at {end}, with the first of them"
+    if curve.method == "curves":
+        return f"the curve ends at {end}: half of the studies have ended, or no later time was asked for"
+    if curve.method == "parametric":
+        return f"the curve ends at {end}: follow-up has, or no later time was asked for"
+    return f"no study tells anything after {end}"
 
 
 def no_prediction(curve: PooledCurve, time_months: float) -> str:
@@ -45,11 +61,14 @@ def _title(curve: PooledCurve) -> str:
 
 
 def shown_times(curve: PooledCurve) -> FloatArray:
-    """Reported times: of many those that most studies report, and the last; evenly spaced where studies tell all."""
-    times = curve.reported_months
-    if times.size <= _ROWS:
+    """Times asked for; else reported ones: of many those that most studies report, and the last.
+
+    Where studies tell survival at every time they are evenly spaced.
+    """
+    times = curve.shown_months
+    if times.size <= _ROWS or curve.asked_months is not None:
         return times
-    if curve.method in _WHOLE:
+    if curve.method in sharp.WHOLE:
         return times[np.unique(np.searchsorted(times, np.linspace(times[0], times[-1], _ROWS)))]
     told = np.concatenate([study.time_months for study in curve.study_curves])
     count = (np.abs(times[:, None] - told) <= 1e-9 * times[:, None]).sum(axis=1)
@@ -61,25 +80,32 @@ def _pair(lower: float, upper: float) -> str:
     return f"[{percent(lower)}, {percent(upper)}]" if math.isfinite(lower + upper) else "undefined"
 
 
-def _rows(curve: PooledCurve) -> list[tuple[str, ...]]:
-    frame = curve.summary_frame(time_months=shown_times(curve))
-    names = ("time_months", "survival", "ci_lower", "ci_upper", "pi_lower", "pi_upper", "k", "n_at_start")
-    return [
+def _limits(lower: float, upper: float) -> str:
+    low, high = percent(lower), percent(upper)
+    return low if low == high else f"[{low}, {high}]"
+
+
+def _table(curve: PooledCurve) -> list[tuple[str, ...]]:
+    """The header, and a row a time."""
+    name = sharp.average_of(curve).name
+    header = ("time", "survival", "95% CI", "95% PI", name, "studies", counted(curve))
+    rows: list[tuple[str, ...]] = [header]
+    column = "n_at_start" if curve.method in sharp.PRINTED else "n_at_risk"
+    rows += [
         (
-            months(time),
-            percent(survival),
-            _pair(ci_lower, ci_upper),
-            _pair(pi_lower, pi_upper),
-            f"{k:.0f}",
-            "" if math.isnan(n) else f"{n:.0f}",
+            months(row["time_months"]),
+            percent(row["survival"]),
+            _pair(row["ci_lower"], row["ci_upper"]),
+            _pair(row["pi_lower"], row["pi_upper"]),
+            _limits(row["average_lower"], row["average_upper"]),
+            f"{row['k']:.0f}",
+            "" if math.isnan(row[column]) else f"{row[column]:.0f}",
         )
-        for time, survival, ci_lower, ci_upper, pi_lower, pi_upper, k, n in frame[list(names)]
-        .to_numpy(dtype=np.float64)
-        .tolist()
+        for row in curve.summary_frame(time_months=shown_times(curve)).to_dict("records")
     ]
-
-
-_HEADER: Final = ("time", "survival", "95% CI", "95% PI", "studies", "at start")
+    if curve.why_no_average_bounds:
+        return [row[:4] + row[5:] for row in rows]
+    return rows
 
 
 def span(pair: Interval) -> str:
@@ -108,6 +134,9 @@ def _answers(curve: PooledCurve) -> list[str]:
             f"{_format.pvalue(curve.q_pvalue)}"
         )
     lines.append(f"not known after {last}")
+    if not curve.why_no_average_bounds:
+        name, whom = sharp.average_of(curve)
+        lines.append(f"{name}: average curve of {whom}, nothing assumed between and after what is printed")
     return lines
 
 
@@ -117,11 +146,13 @@ def _ends(ci: Interval, pi: Interval) -> str:
 
 def text(curve: PooledCurve) -> str:
     """The curve for people: some times, then what it says, then what to doubt."""
-    table = _format.text_table(_HEADER, _rows(curve)).split("\n")
+    header, *rows = _table(curve)
+    table = _format.text_table(header, rows).split("\n")
     lines = [*table, *_answers(curve), *map(str, curve.warnings)]
     return "\n".join([_title(curve), *(f"  {line}" for line in lines)])
 
 
 def html(curve: PooledCurve) -> str:
     """A table of some times."""
-    return _format.html_table(_HEADER, _rows(curve), caption=_title(curve))
+    header, *rows = _table(curve)
+    return _format.html_table(header, rows, caption=_title(curve))

@@ -13,7 +13,8 @@ from netsynth.errors import InvalidInputError
 from netsynth.results.median_survival import PooledMedianSurvival
 from netsynth.results.pooled_bounds import PooledBounds
 from netsynth.results.pooled_curve import PooledCurve
-from netsynth.results.pooled_curve_text import shown_times, span
+from netsynth.results.pooled_curve_bounds import PRINTED, average_of
+from netsynth.results.pooled_curve_text import counted, shown_times, span
 from netsynth.tables.table import Column, Table
 
 __all__ = ["bounds_table", "curve_table", "median_survival_table"]
@@ -32,7 +33,8 @@ def curve_table(curve: PooledCurve, *, level: float = 0.95) -> Table:
     Returns
     -------
     Table
-        One row a time, of many those that most studies report, then median and mean up to the last time.
+        One row a time: those asked for, else reported ones, of many those that most studies report. Then median and
+        mean up to the last time. Of a curve from reports one column has its `average_bounds`.
 
     Raises
     ------
@@ -52,24 +54,28 @@ def curve_table(curve: PooledCurve, *, level: float = 0.95) -> Table:
     """
     level = _validate.level(level)
     percent = f"{100 * level:g}%"
+    name, whom = average_of(curve)
     columns = (
         Column("Time"),
         Column("Pooled", "decimal"),
         Column(f"{percent} CI"),
         Column(f"{percent} prediction interval"),
+        Column(f"Limits for {name}"),
         Column("Studies", "right"),
-        Column("Patients at start", "right"),
+        Column(f"Patients {counted(curve)}", "right"),
     )
     times = shown_times(curve)
     frame = curve.summary_frame(level, times)
+    at = "n_at_start" if curve.method in PRINTED else "n_at_risk"
     rows = [
         (
             _time(row["time_months"]),
             _percent(row["survival"]),
             _percents(Interval(row["ci_lower"], row["ci_upper"])),
             _percents(Interval(row["pi_lower"], row["pi_upper"])),
+            _percents(Interval(row["average_lower"], row["average_upper"])),
             f"{row['k']:.0f}",
-            "" if math.isnan(row["n_at_start"]) else f"{row['n_at_start']:.0f}",
+            "" if math.isnan(row[at]) else f"{row[at]:.0f}",
         )
         for row in frame.to_dict("records")
     ]
@@ -81,6 +87,7 @@ def curve_table(curve: PooledCurve, *, level: float = 0.95) -> Table:
             median,
             _months(curve.median_confidence_interval(level)),
             _months(curve.median_prediction_interval(level)),
+            _months(curve.average_median_bounds),
             "",
             "",
         )
@@ -91,6 +98,7 @@ def curve_table(curve: PooledCurve, *, level: float = 0.95) -> Table:
             f"{_format.number(curve.rmst(last), 1)} months",
             _months(curve.rmst_confidence_interval(last, level)),
             _months(curve.rmst_prediction_interval(last, level)),
+            _months(curve.average_rmst_bounds(last)),
             "",
             "",
         )
@@ -104,6 +112,10 @@ def curve_table(curve: PooledCurve, *, level: float = 0.95) -> Table:
     if reason := curve.why_no_prediction(last):
         notes.append(f"No prediction interval at {_time(last)}: {reason}.")
     notes.append(f"Not known after {_time(last)}.")
+    if not curve.why_no_average_bounds:
+        notes.append(
+            f"Limits for {name}: of the average curve of {whom}, nothing assumed between and after what is printed."
+        )
     label = f"{curve.label[:1].upper()}{curve.label[1:]}"
     return Table.filled(f"{label}, pooled over time", columns, rows, notes)
 
@@ -241,7 +253,7 @@ def median_survival_table(medians: Mapping[str, PooledMedianSurvival], *, level:
         others = ["", ""]
         if each.k_open:
             others = [
-                f"{_format.significant(e.natural)} ({_limits(e.natural_interval(level))})"
+                f"{_format.months(e.natural)} ({_limits(e.natural_interval(level))})"
                 for e in (each.dropped, each.imputed)
             ]
         rows.append(
@@ -249,7 +261,7 @@ def median_survival_table(medians: Mapping[str, PooledMedianSurvival], *, level:
                 label,
                 str(each.k),
                 str(each.k_open) if each.k_open else "",
-                _format.significant(each.natural),
+                _format.months(each.natural),
                 _limits(each.natural_interval(level)),
                 _limits(each.natural_prediction_interval(level)),
                 "" if math.isnan(each.tau2) else _format.significant(each.tau2),
@@ -293,4 +305,4 @@ def _months(pair: Interval) -> str:
 def _limits(pair: Interval) -> str:
     if math.isnan(pair.lower):
         return ""
-    return _format.span(*map(_format.significant, pair))
+    return _format.span(*map(_format.months, pair))

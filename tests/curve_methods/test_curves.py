@@ -3,16 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from patients import frame, kaplan_meier, weibull_studies
+from patients import frame, kaplan_meier, weibull_studies, without_grid
 
+from netsynth.data.survival import ReportedSurvival
 from netsynth.errors import (
     FewStudiesWarning,
     ImputedVarianceWarning,
     InvalidInputError,
     UnusableDataWarning,
 )
+from netsynth.fragments import fit_fragments
 from netsynth.ipd import reconstruct_ipd
 from netsynth.multivariate import pool_multivariate
+from netsynth.one_stage import stratified_hazard_ratio
 from netsynth.over_time import pool_survival
 from netsynth.reconstruct import reconstruct_survival
 from netsynth.results.ensemble import PseudoData, PseudoEnsemble
@@ -48,7 +51,8 @@ def covariances(theta, many):
     return np.stack(found)
 
 
-def test_two_studies_with_common_effects_as_one_dense_system():
+def test_two_studies_with_common_effects_as_one_dense_system(monkeypatch):
+    without_grid(monkeypatch)
     studies = weibull_studies(4, k=2)
     times = [6.0, 12.0, 24.0]
     pooled = pool_survival(frame(studies), method="curves", times_months=times, effects="common")
@@ -71,7 +75,8 @@ def test_two_studies_with_common_effects_as_one_dense_system():
 
 @pytest.mark.parametrize("seed", [1, 2])
 @any_doubt
-def test_exact_patients_give_the_multivariate_model_of_the_same_numbers(seed):
+def test_exact_patients_give_the_multivariate_model_of_the_same_numbers(seed, monkeypatch):
+    without_grid(monkeypatch)
     studies = weibull_studies(seed)
     times = [6.0, 12.0, 18.0, 30.0]
     pooled = pool_survival(frame(studies), method="curves", times_months=times)
@@ -95,7 +100,8 @@ def ensembles(seed=3, b=6, k=5):
 
 
 @any_doubt
-def test_reconstruction_is_in_the_covariance_by_rubins_rules():
+def test_reconstruction_is_in_the_covariance_by_rubins_rules(monkeypatch):
+    without_grid(monkeypatch)
     times = [6.0, 12.0, 24.0]
     made = ensembles()
     pooled = pool_survival(made, method="curves", times_months=times)
@@ -124,7 +130,8 @@ def test_patients_known_one_by_one_lose_nothing_to_reporting():
 
 
 @any_doubt
-def test_clicks_make_standard_errors_grow_and_more_noise_more_so():
+def test_clicks_make_standard_errors_grow_and_more_noise_more_so(monkeypatch):
+    without_grid(monkeypatch)
     studies = weibull_studies(11, k=4, least=60, most=90)
     times = [6.0, 12.0, 24.0]
     losses = []
@@ -177,7 +184,8 @@ SMALL = {
 
 
 @boundary
-def test_what_is_undefined_is_named_and_left_out():
+def test_what_is_undefined_is_named_and_left_out(monkeypatch):
+    without_grid(monkeypatch)
     with pytest.warns(UnusableDataWarning) as told:
         pooled = pool_survival(frame(SMALL), method="curves", times_months=[5, 9.5, 14.5, 24.5])
     words = [str(each.message) for each in told if each.category is UnusableDataWarning]
@@ -191,13 +199,17 @@ def test_what_is_undefined_is_named_and_left_out():
     assert pooled.time_months.tolist() == [5, 9.5, 14.5]
     assert pooled.k_at.tolist() == [4, 4, 3]
     assert pooled.study_curves[4].time_months.tolist() == [5]  # "short", which only ends
-    # at risk at the start of the intervals: at 0, at 5 and at 9.5, of those who tell the time
-    assert pooled.n_at.tolist() == [32, 5 + 8 + 6 + 5, 3 + 5 + 3]
+    # at risk at the times, of the studies that tell them
+    assert pooled.n_at.tolist() == [5 + 6 + 5 + 5, 3 + 5 + 3 + 3, 2 + 3 + 2]
+    # and at the start of their intervals
+    starts = {each.name: each.n_at_start.tolist() for each in pooled.study_curves}
+    assert starts["early"] == [8, 5, 3]
 
 
 @few
 @boundary
-def test_data_sets_that_end_at_different_times():
+def test_data_sets_that_end_at_different_times(monkeypatch):
+    without_grid(monkeypatch)
     time, event = SMALL["early"]
     longer = PseudoEnsemble(
         "varies", (PseudoData(time, event), PseudoData(np.minimum(time, 10.0), np.where(time > 10, 0, event)))
@@ -231,7 +243,8 @@ def test_one_study_is_handed_back():
 
 
 @few
-def test_a_curve_brings_its_own_standard_errors():
+def test_a_curve_brings_its_own_standard_errors(monkeypatch):
+    without_grid(monkeypatch)
     curve = reconstruct_survival(
         [12, 24, 48], [0.86, 0.7, 0.48], n_total=120, n_at_risk=[96, 70, 31], label="Adams"
     )
@@ -244,6 +257,80 @@ def test_a_curve_brings_its_own_standard_errors():
     assert (loss[[1, 3]] > 0).all()  # other families run elsewhere there
     se = np.sqrt(np.diag(between.covariance_at([12, 24, 48])))
     assert se == pytest.approx(curve.se, rel=1e-6)
+
+
+@few
+def test_all_patients_of_a_curve_are_at_risk_at_the_start():
+    made = [
+        reconstruct_survival([12, 24], [0.8, 0.5], n_total=100, n_at_risk=[70, 30], label="Adams"),
+        reconstruct_survival(
+            [12, 24], [0.8, 0.5], n_total=100, ci_lower=[0.68, 0.36], ci_upper=[0.9, 0.65], label="Brown"
+        ),
+    ]
+    pooled = pool_survival(made, method="curves", times_months=[6, 12, 24], effects="common")
+    adams, brown = pooled.study_curves
+    assert adams.n_at_start[[0, 2]] == pytest.approx([100, 70])
+    assert 70 < adams.n_at_start[1] < 100
+    assert brown.n_at_start[0] == 100
+    assert 30 < brown.n_at_start[2] < 80  # what its limits are worth, of 80 alive
+    table = pooled.summary_frame(time_months=[0, 12])
+    assert table["n_at_risk"][0] == 200
+    assert table["n_at_risk"][1] == pytest.approx(70 + brown.n_at_start[2])
+
+
+ENDPOINTS = {
+    "fragments": lambda report: fit_fragments(report, draws=100),
+    "ensemble": lambda report: fit_fragments(report, draws=100).ensemble(10),
+    "curve": reconstruct_survival,
+    "patients of a curve": lambda report: reconstruct_survival(report).pseudo_ipd(),
+    "ensemble of a curve": lambda report: reconstruct_survival(report).pseudo_ipd().ensemble(10),
+}
+
+
+@pytest.mark.parametrize("kind", ENDPOINTS)
+@any_doubt
+def test_endpoints_of_reconstructions_are_not_mixed(kind):
+    made = [
+        ENDPOINTS[kind](
+            ReportedSurvival.from_percent(
+                name, endpoint, years=[1, 3], percent=["83", "60"], n_total=60, n_at_risk=[45, 20]
+            )
+        )
+        for name, endpoint in (("A", "OS"), ("B", "PFS"))
+    ]
+    assert [each.endpoint for each in made] == ["OS", "PFS"]
+    for wanted, wrong in (("OS", "B, PFS: is of PFS, and OS"), ("PFS", "A, OS: is of OS, and PFS")):
+        with pytest.raises(InvalidInputError, match=f"^{wrong} is asked for. Endpoints are not mixed"):
+            pool_survival(made, wanted, method="curves", n_draws=10)
+    with pytest.raises(InvalidInputError, match="is of PFS, and OS is asked for"):
+        stratified_hazard_ratio(made[:1], made[1:], n_draws=10)
+    ratio = stratified_hazard_ratio(made[1], made[1], n_draws=10)  # PFS throughout
+    assert ratio.estimate == pytest.approx(0, abs=1e-9)
+
+
+@few
+def test_a_reconstruction_without_an_endpoint_may_be_of_any():
+    curve = reconstruct_survival([12, 24], [0.8, 0.55], n_total=60, n_at_risk=[40, 20], label="Adams")
+    assert curve.endpoint == ""
+    assert pool_survival(curve, "PFS", method="curves").endpoint == "PFS"
+
+
+@any_doubt
+def test_times_nobody_asked_for_give_way():
+    """Two studies tell 3 months and four others 20: no two tell both, so of the grid only what goes with 3 is kept."""
+    early = {name: (np.array([1.0, 2, 4, 5, 6, 8]), np.array([1, 1, 1, 0, 0, 0])) for name in "AB"}
+    late = {name: (np.array([7.0, 9, 12, 15, 22, 24]), np.array([1, 1, 1, 1, 0, 0])) for name in "CDEF"}
+    both = frame({**early, **late})
+    assert pool_survival(both, method="curves").last_months == 24
+    pooled = pool_survival(both, method="curves", times_months=[3])
+    assert pooled.asked_months.tolist() == [3]
+    assert pooled.last_months <= 8
+    data = frame(weibull_studies(1, k=4))
+    free = pool_survival(data, method="curves").time_months
+    asked = free[4] + 0.2 * (free[5] - free[4])
+    near = pool_survival(data, method="curves", times_months=[asked])
+    assert near.time_months.tolist() == [*free[:4], asked, *free[5:]]
+    assert near.time_months[[0, -1]].tolist() == free[[0, -1]].tolist()
 
 
 @few

@@ -2,17 +2,24 @@
 
 import importlib.util
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from patients import SCALE, SHAPE, frame, kaplan_meier, weibull_studies
+from patients import SCALE, SHAPE, frame, kaplan_meier, weibull_studies, without_grid
 
-from netsynth.errors import InvalidInputError, NarrowIntervalWarning, UnusableDataWarning
+from netsynth.errors import (
+    FewStudiesWarning,
+    InvalidInputError,
+    NarrowIntervalWarning,
+    UnusableDataWarning,
+)
 from netsynth.kernels.frailty import baseline_at, fit_frailty
 from netsynth.over_time import pool_survival
 from netsynth.results.ensemble import PseudoData, PseudoEnsemble
+from netsynth.results.pooled_curve_text import shown_times
 
 average = pytest.mark.filterwarnings("ignore:.*a weighted average:netsynth.errors.NarrowIntervalWarning")
 any_doubt = pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
@@ -60,12 +67,36 @@ def test_the_average_ends_with_the_first_study():
     studies = weibull_studies(9, k=3)
     ends = {name: time.max() for name, (time, _) in studies.items()}
     first = min(ends, key=ends.get)
-    with pytest.warns(UnusableDataWarning, match=f"when nobody of {first} is followed any more"):
+    with pytest.warns(
+        UnusableDataWarning, match=rf"nobody of {first} is followed after .* the others\): 200 months"
+    ):
         pooled = pool_survival(frame(studies), method="stratified", times_months=[12, 200])
-    assert pooled.time_months == pytest.approx([12, ends[first]])
+    assert pooled.last_months == pytest.approx(ends[first])
+    assert pooled.asked_months.tolist() == [12]
     assert (pool_survival(frame(studies), method="stratified").k_at == 3).all()
-    with pytest.raises(InvalidInputError, match=r"^times_months must begin by"):
-        pool_survival(frame(studies), method="stratified", times_months=[200])
+    assert "an average of all studies ends at" in pooled.why_nan(200)
+
+
+@average
+def test_a_study_whose_last_patient_dies_leaves_the_variance_of_half_a_patient():
+    data = {
+        "study": ["A"] * 4 + ["B"] * 4,
+        "time_months": [2, 4, 6, 6, 3, 5, 7, 9],
+        "event": [1, 1, 1, 1, 1, 0, 1, 0],
+    }
+    pooled = pool_survival(data, method="stratified", times_months=[4, 6])
+    assert pooled.survival(6) == pytest.approx(0.5 * 0.75)
+    # B has 3/4 of 4 patients; of A two of four are left before 6 months, of whom half a one in three counts as alive
+    b = 0.75**2 * (1 / 4 - 0 + 1 / 12 - 1 / 4 + 1 / 4 - 1 / 4)  # Greenwood: 1 / (4 * 3)
+    left, sum_left, share = 0.5, 1 / 12 + 1 / 6, 0.5 / 3
+    a = (left * share) ** 2 * (sum_left + (1 - share) / (share * 3))
+    assert pooled.covariance_at([6])[0, 0] == pytest.approx(0.25 * (a + b))
+    alone = pool_survival(
+        {"study": ["A", "B"], "time_months": [2, 9], "event": [1, 0]}, method="stratified", times_months=[2]
+    )
+    assert alone.covariance_at([2])[0, 0] == pytest.approx(0.25 * 0.25**2 * 0.75 / (0.25 * 2))
+    lower, upper = alone.confidence_band(time_months=[2])
+    assert lower[0] < 0.5 < upper[0]
 
 
 # --- Cox's model
@@ -74,7 +105,8 @@ def test_the_average_ends_with_the_first_study():
 def test_of_one_study_it_is_the_breslow_curve():
     studies = weibull_studies(3, k=1)
     time, event = studies["S00"]
-    pooled = pool_survival(frame(studies), method="cox", times_months=[6, 12, 24])
+    with pytest.warns(FewStudiesWarning, match="one study, handed back as it is"):
+        pooled = pool_survival(frame(studies), method="cox", times_months=[6, 12, 24])
     for t in (6, 12, 24):
         steps = [1 / (time >= s).sum() for s in time[(event > 0) & (time <= t)]]
         assert pooled.cumulative_hazard(t) == pytest.approx(sum(steps))
@@ -102,28 +134,104 @@ def test_the_curve_is_the_average_over_studies():
     from scipy.special import ndtri
 
     u = np.sqrt(fit.tau2) * ndtri((np.arange(1_000_000) + 0.5) / 1_000_000)
-    for j, t in enumerate((6.0, 24.0)):
+    for j, (t, at) in enumerate(zip((6.0, 24.0), pooled.place_of([6, 24]), strict=True)):
         expected = np.exp(-hazard.cumulative_hazard[j] * np.exp(u)).mean()
         assert pooled.survival(t) == pytest.approx(expected, rel=1e-5)
         y = np.log(hazard.cumulative_hazard[j]) + u
-        assert pooled.between[j, j] == pytest.approx(((y - pooled.estimate[j]) ** 2).mean(), rel=1e-4)
+        assert pooled.between[at, at] == pytest.approx(((y - pooled.estimate[at]) ** 2).mean(), rel=1e-4)
         step = 1e-4  # the slope of the average in the log hazard, numerically
         up, down = (
             np.log(-np.log(np.exp(-hazard.cumulative_hazard[j] * np.exp(u + side * step)).mean()))
             for side in (1, -1)
         )
         se = (up - down) / (2 * step) * np.sqrt(hazard.covariance[j, j]) / hazard.cumulative_hazard[j]
-        assert np.sqrt(pooled.covariance[j, j]) == pytest.approx(se, rel=1e-4)
+        assert np.sqrt(pooled.covariance[at, at]) == pytest.approx(se, rel=1e-4)
     assert f"tau2 {fit.tau2:.3g}" in pooled.model
 
 
-@pytest.mark.parametrize("t", [[0.0001, 24.0], [24.0, 500.0]])
-def test_times_outside_are_refused(t):
-    with pytest.raises(InvalidInputError, match=r"^times_months must lie between"):
-        pool_survival(frame(weibull_studies(1)), method="cox", times_months=t)
-
-
 # --- all of them
+
+
+REACH = ["curves", "stratified", "cox"]
+
+
+@pytest.mark.parametrize("method", REACH)
+@pytest.mark.parametrize("out", [0.0001, 500.0])
+def test_times_that_a_curve_does_not_reach_are_named_and_left_out(method, out):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pooled = pool_survival(frame(weibull_studies(1)), method=method, times_months=sorted([out, 24.0]))
+    named = [str(each) for each in pooled.warnings if f"{out:g} months." in str(each)]
+    assert any("UnusableDataWarning" in each and "left out, since" in each for each in named)
+    assert pooled.asked_months.tolist() == [24.0]
+    assert pooled.summary_frame()["time_months"].tolist() == [24.0]
+
+
+@pytest.mark.parametrize("method", REACH)
+@pytest.mark.filterwarnings("ignore::netsynth.errors.UnusableDataWarning")
+def test_an_error_if_none_of_the_times_is_reached(method):
+    with pytest.raises(InvalidInputError, match=r"times_months"):
+        pool_survival(frame(weibull_studies(1)), method=method, times_months=[0.0001, 500.0])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@any_doubt
+def test_what_is_asked_for_does_not_change_the_answers(method):
+    """Median, mean and the end of the curve are of the patients, whatever the times that a table is to show."""
+    data = frame(weibull_studies(41, k=8))
+    free = pool_survival(data, method=method)
+    off = (
+        2e-3 if method == "curves" else 1e-4
+    )  # of ten times of the curve those near to one asked for give way
+    for times in ([12], [6, 24], [6, 30], [6, 12, 18, 24]):
+        pooled = pool_survival(data, method=method, times_months=times)
+        assert pooled.median == pytest.approx(free.median, rel=10 * off)
+        assert pooled.rmst(24) == pytest.approx(free.rmst(24), rel=off)
+        lower, upper = free.median_confidence_interval()
+        assert list(pooled.median_confidence_interval()) == pytest.approx([lower, upper], rel=0.02)
+        assert abs(pooled.median - free.median) < 0.1 * (upper - lower)
+        assert pooled.last_months == free.last_months
+        assert pooled.why_nan(36) == ""
+        assert pooled.summary_frame()["time_months"].tolist() == times
+        assert shown_times(pooled).tolist() == times
+
+
+@average
+def test_the_average_has_the_median_and_the_mean_of_the_patients():
+    studies = weibull_studies(41, k=8)
+    pooled = pool_survival(frame(studies), method="stratified", times_months=[6, 30])
+    total = sum(time.size for time, _ in studies.values())
+    steps = np.unique(np.concatenate([time[event > 0] for time, event in studies.values()]))
+
+    def mean(t):
+        return sum(time.size / total * kaplan_meier(time, event, t)[0] for time, event in studies.values())
+
+    level = np.array([mean(t) for t in steps])
+    assert pooled.median == pytest.approx(steps[level <= 0.5][0], rel=0.01)
+    before = steps[steps < 24]
+    area = (np.diff(np.concatenate([[0], before, [24]])) * np.append(1.0, level[: before.size])).sum()
+    assert pooled.rmst(24) == pytest.approx(area, rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["stratified", "cox", "parametric"])
+@any_doubt
+def test_studies_and_patients_at_a_time_are_those_at_risk_then(method):
+    studies = weibull_studies(41, k=4)
+    pooled = pool_survival(frame(studies), method=method, times_months=[12])
+    at = [0.0, 7.3, 12.0, 35.0]
+    table = pooled.summary_frame(time_months=at)
+    assert table["n_at_risk"].tolist() == [sum((time >= t).sum() for time, _ in studies.values()) for t in at]
+    assert table["k"].tolist() == [sum(time.max() >= t for time, _ in studies.values()) for t in at]
+    assert table["n_at_start"].isna().all()
+    left = [sum((time >= t - 1e-9).sum() for time, _ in studies.values()) for t in pooled.time_months]
+    assert pooled.n_at.tolist() == left
+    assert "at risk" in str(pooled)
+
+
+@average
+def test_one_study_is_said_to_be_one():
+    with pytest.warns(FewStudiesWarning, match="one study, handed back as it is"):
+        pool_survival(frame(weibull_studies(3, k=1)), method="stratified")
 
 
 def ensembles(b=4, k=5):
@@ -139,7 +247,8 @@ def ensembles(b=4, k=5):
 
 @pytest.mark.parametrize("method", ["stratified", "cox"])
 @any_doubt
-def test_data_sets_are_fitted_one_by_one_and_combined(method):
+def test_data_sets_are_fitted_one_by_one_and_combined(method, monkeypatch):
+    without_grid(monkeypatch)
     made, times = ensembles(), [6.0, 12.0]
     pooled = pool_survival(made, method=method, times_months=times)
     each = [
@@ -158,7 +267,8 @@ def test_data_sets_are_fitted_one_by_one_and_combined(method):
 
 @pytest.mark.parametrize("method", METHODS)
 @any_doubt
-def test_data_sets_that_are_all_the_same_change_nothing(method):
+def test_data_sets_that_are_all_the_same_change_nothing(method, monkeypatch):
+    without_grid(monkeypatch)
     studies = weibull_studies(8, k=5)
     same = [PseudoEnsemble(name, (PseudoData(*data),) * 3) for name, data in studies.items()]
     one = pool_survival(frame(studies), method=method, times_months=[6, 12, 24])

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from patients import frame, weibull_studies
+from patients import frame, weibull_studies, without_grid
+from scipy.integrate import quad
+from scipy.optimize import brentq
 
 from netsynth.errors import FewStudiesWarning, InvalidInputError
 from netsynth.kernels.averaged import moved
@@ -23,7 +25,8 @@ any_doubt = pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning"
         ("lognormal", "LogNormalFitter"),
     ],
 )
-def test_one_curve_of_all_patients_is_that_of_lifelines(family, name):
+def test_one_curve_of_all_patients_is_that_of_lifelines(family, name, monkeypatch):
+    without_grid(monkeypatch)
     import lifelines
 
     studies = weibull_studies(3, k=3)
@@ -42,7 +45,8 @@ def test_one_curve_of_all_patients_is_that_of_lifelines(family, name):
 
 
 @any_doubt
-def test_parameters_are_pooled_as_two_outcomes():
+def test_parameters_are_pooled_as_two_outcomes(monkeypatch):
+    without_grid(monkeypatch)
     studies = weibull_studies(6, k=10, tau=0.5)
     pooled = pool_survival(frame(studies), method="parametric", times_months=[6, 24])
     fits = [fit_location("weibull", time, event) for time, event in studies.values()]
@@ -70,14 +74,16 @@ def test_a_tail_is_named():
     assert "tail" not in inside.model
     beyond = pool_survival(frame(studies), method="parametric", times_months=[12, 120])
     assert beyond.model.endswith(f", Weibull tail after {end:.1f} months")
-    assert beyond.k_at.tolist() == [5, 0]
+    assert beyond.k_at[beyond.place_of([12, 120])].tolist() == [5, 0]
+    assert beyond.n_at[-1] == 0
     assert beyond.warnings[-1].message == (
         f"after {end:.4g} months no study has a patient at risk: the curve there is the Weibull tail, assumed."
     )
 
 
 @any_doubt
-def test_data_sets_are_combined_study_by_study():
+def test_data_sets_are_combined_study_by_study(monkeypatch):
+    without_grid(monkeypatch)
     rng = np.random.default_rng(5)
     made = [
         PseudoEnsemble(name, tuple(PseudoData(time * np.exp(rng.normal(0, 0.1)), event) for _ in range(4)))
@@ -99,12 +105,36 @@ def test_data_sets_are_combined_study_by_study():
     assert pooled.estimate == pytest.approx(found.estimate, abs=1e-6)
 
 
+@pytest.mark.parametrize("family", ["weibull", "exponential", "loglogistic", "lognormal"])
+@pytest.mark.parametrize("times", [[6], [6, 500]])
+@any_doubt
+def test_the_median_is_that_of_the_formula(family, times):
+    studies = weibull_studies(3, k=3)
+    pooled = pool_survival(
+        frame(studies), method="parametric", family=family, effects="common", times_months=times
+    )
+    fit = fit_location(family, *(np.concatenate(part) for part in zip(*studies.values(), strict=True)))
+
+    def survival(t):
+        return np.exp(-np.exp(log_cumulative_hazard(family, fit.theta, np.atleast_1d(t))))
+
+    median = brentq(lambda t: float(survival(t)[0]) - 0.5, 0.1, 200)
+    assert pooled.median == pytest.approx(median, rel=1e-4)
+    assert pooled.rmst(36) == pytest.approx(quad(lambda t: float(survival(t)[0]), 1e-9, 36)[0], rel=1e-4)
+    late = [300.0] if times[-1] == 500 else [30.3]
+    assert pooled.survival(late) == pytest.approx(survival(late), rel=2e-3)
+    steps = np.diff(pooled.time_months) / pooled.time_months[1:]
+    assert steps[pooled.time_months[:-1] > 30].max() < 0.05
+
+
 def test_one_study_is_one_curve():
-    pooled = pool_survival(frame(weibull_studies(6, k=1)), method="parametric", family="lognormal")
+    with pytest.warns(FewStudiesWarning, match="one study, handed back as it is"):
+        pooled = pool_survival(frame(weibull_studies(6, k=1)), method="parametric", family="lognormal")
     assert pooled.model == "one log-normal curve"
     assert pooled.df == np.inf
 
 
+@any_doubt
 def test_time_zero():
     time, event = weibull_studies(6, k=1)["S00"]
     alone = pool_survival(frame({"A": (time, event)}), method="parametric", times_months=[12])

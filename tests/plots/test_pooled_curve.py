@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
+from patients import frame, weibull_studies
 
 from netsynth.errors import InvalidInputError
 from netsynth.over_time import pool_survival
@@ -62,7 +63,11 @@ def test_thin_lines_are_the_studies():
     pooled = hepatology()
     ax = pooled_curve_plot(pooled)
     thick = pooled_line(ax)
-    thin = [line for line in data_lines(ax) if line is not thick and line.get_linestyle() == "-"]
+    thin = [
+        line
+        for line in data_lines(ax)
+        if line is not thick and line.get_linestyle() == "-" and line.get_marker() != "_"
+    ]
     assert len(thin) == 27
     for line, study in zip(thin, pooled.study_curves, strict=True):
         assert line.get_xdata() == pytest.approx(np.append(0.0, study.time_months))
@@ -93,8 +98,8 @@ def test_numbers_underneath_are_those_at_the_ticks():
     assert "Informing the curve" in found
     at = found.index("Studies")
     assert found[at + 1 : at + 6] == ["27", "25", "14", "6", "2"]
-    assert found[at + 6] == "Patients"
-    assert found[at + 7 : at + 12] == ["1806", "546", "142", "29", "9"]
+    assert found[at + 6] == "Patients at"
+    assert found[at + 7 : at + 13] == ["1806", "546", "142", "29", "9", "start of interval"]
     # the same by counting rows of the data
     data = SUMMARY["data"]["hepatology-all"]
     assert sum(t == 24 for t in data["time_months"]) == 14
@@ -107,9 +112,58 @@ def test_the_median_and_its_key():
     ax = pooled_curve_plot(pooled)
     corner = [[0, 50], [pooled.median, 50], [pooled.median, 0]]
     assert any(line.get_xydata().tolist() == corner for line in data_lines(ax))
-    assert "median 5.4 months" in texts(ax)
+    assert "median 0.45 years (5.4 months)" in texts(ax)  # the axis counts years
+    short = hepatology("hepatology-to12")
+    assert f"median {short.median:.1f} months" in texts(pooled_curve_plot(short))
     high = pooled_curve_plot(hepatology("made-hom"))
     assert not any(text.startswith("median") for text in texts(high))
+
+
+def test_bars_are_the_limits_of_the_average():
+    pooled = made()
+    ax = pooled_curve_plot(pooled)
+    bars = [line.get_xydata() for line in data_lines(ax) if line.get_marker() == "_"]
+    at = pooled.reported_months
+    assert [bar[0][0] for bar in bars] == at.tolist()
+    assert all(bar[0][0] == bar[1][0] for bar in bars)
+    lower, upper = pooled.average_bounds(at)
+    assert [bar[0][1] for bar in bars] == pytest.approx(100 * lower)
+    assert [bar[1][1] for bar in bars] == pytest.approx(100 * upper)
+    assert "limits for all patients" in texts(ax)
+    drawn = {
+        "study": ["A"] * 4 + ["B"] * 4,
+        "time_months": [2, 5, 9, 14, 3, 6, 7, 15],
+        "event": [1, 1, 1, 0] * 2,
+    }
+    ax = pooled_curve_plot(pool_survival(drawn, method="stratified"))
+    assert not any(line.get_marker() == "_" for line in data_lines(ax))
+    assert not any(text.startswith("limits for") for text in texts(ax))
+
+
+def of_patients(method, **more):
+    return pool_survival(frame(weibull_studies(41, k=6)), method=method, **more)
+
+
+def test_patients_are_those_at_risk_at_the_ticks():
+    studies = weibull_studies(41, k=6)
+    found = texts(pooled_curve_plot(of_patients("cox", times_months=[12])))
+    counts = [str(sum((time >= t).sum() for time, _ in studies.values())) for t in (0, 12, 24)]
+    assert found[found.index("At risk") + 1 :][:3] == counts
+    assert not any("start of interval" in text for text in found)
+
+
+def test_a_tail_is_dashed_from_the_last_patient_on():
+    end = max(time.max() for time, _ in weibull_studies(41, k=6).values())
+    ax = pooled_curve_plot(of_patients("parametric", times_months=[12, 120]))
+    thick = [line for line in data_lines(ax) if line.get_linewidth() == 2.0]
+    solid, dashed = thick
+    assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
+    assert solid.get_xdata()[-1] == dashed.get_xdata()[0] == pytest.approx(end)
+    assert dashed.get_xdata()[-1] == 120
+    assert "nobody followed" in texts(ax)
+    whole = pooled_curve_plot(of_patients("parametric", times_months=[12]))
+    assert len([line for line in data_lines(whole) if line.get_linewidth() == 2.0]) == 1
+    assert "nobody followed" not in texts(whole)
 
 
 def test_few_percentages_have_dots():
@@ -153,6 +207,8 @@ FIGURES = {
     "weeks": lambda: made(8, stop=3.0),
     "decades": lambda: made(8, stop=480.0),
     "one": lambda: made(1),
+    "patients": lambda: of_patients("curves"),
+    "tail": lambda: of_patients("parametric", times_months=[12, 120]),
 }
 every_figure = pytest.mark.parametrize("figure", FIGURES)
 

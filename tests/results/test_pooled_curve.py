@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,44 @@ def test_risca_medians_and_means(case):
         theirs = case["output"][f"median_{model}"]
         assert pooled.median == pytest.approx(math.nan if theirs is None else theirs, rel=1e-6, nan_ok=True)
         assert pooled.rmst(pooled.last_months) == pytest.approx(case["output"][f"mean_{model}"], rel=1e-6)
+
+
+def test_times_asked_for_are_those_shown():
+    columns = {
+        "study": ["A", "A", "B", "B", "C", "C", "D", "D", "E", "E"],
+        "time_months": [12, 36] * 5,
+        "survival": [0.9, 0.7, 0.85, 0.6, 0.8, 0.55, 0.88, 0.66, 0.86, 0.63],
+        "n_total": [90] * 10,
+        "n_at_risk": [80, 60, 75, 50, 70, 45, 78, 55, 76, 52],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pooled = pool_survival(columns, shape="linear", times_months=[24])
+    assert pooled.summary_frame()["time_months"].tolist() == [24]
+    assert "  24 months" in str(pooled)
+    assert "  12 months" not in str(pooled)
+    assert [row["time_months"] for row in pooled.to_dict()["times"]] == [24]
+    assert pooled.reported_months.tolist() == [12, 36]
+    assert pooled.summary_frame()["n_at_risk"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda c: c.survival("x"), "time_months must be a number or an array of numbers; got 'x'"),
+        (lambda c: c.cumulative_hazard([1, "x"]), "time_months must be a number or an array of numbers"),
+        (lambda c: c.rmst(None), "horizon_months must be finite and not negative; got"),
+        (lambda c: c.quantile("x"), "p must be a number or an array of numbers; got 'x'"),
+        (lambda c: c.why_nan([600]), r"time_months must be one time; got \[600\]"),
+        (lambda c: c.why_nan("x"), "time_months must be a number"),
+        (lambda c: c.why_no_prediction([12, 24]), "time_months must be one time"),
+        (lambda c: c.rmst_confidence_interval([12, 24]), "horizon_months must be one positive time"),
+        (lambda c: c.confidence_band(time_months=["x"]), "time_months must be a number or an array"),
+    ],
+)
+def test_what_is_no_number_is_said(ask, message):
+    with pytest.raises(InvalidInputError, match=f"^{message}"):
+        ask(made())
 
 
 # --- by hand

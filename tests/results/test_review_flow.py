@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from netsynth.data.endpoint import find_endpoint
+from netsynth.data.number import ReportedNumber
 from netsynth.data.prisma import PrismaFlow
 from netsynth.data.review import Review
+from netsynth.data.selection import Exclusion
 from netsynth.data.study import Group, Study
-from netsynth.data.survival import ReportedSurvival
+from netsynth.data.survival import ReportedSurvival, ReportedTime, SurvivalPoint
 from netsynth.errors import InvalidInputError
 from netsynth.outcomes import summarize_outcomes
 from netsynth.results.review_flow import FlowLine, ReviewFlow
@@ -21,7 +24,7 @@ SOUND = ReviewFlow(
     2,
     80,
     0,
-    {"subgroup": 3},
+    (Exclusion("a", "subgroup", "not asked for"),) * 3,
     2,
     (FlowLine("OS", 5, {"subgroup": 3}, 2),),
 )
@@ -70,3 +73,36 @@ def test_a_study_counts_where_its_figure_that_came_closest_does():
     assert dict(flow.left_out) == {"subgroup": 2, "other evidence set": 1, "comparator": 1}
     assert (flow.n_found, flow.n_taken, flow.n_used, flow.n_patients) == (6, 2, 1, 20)
     assert flow.summary_frame().loc["1-year OS"].tolist() == [5, 2, 1, 1, 1]
+
+
+def test_a_mean_is_counted_and_no_outcome_takes_it():
+    means = [ReportedTime.of(study, "OS", 30, statistic="mean") for study in "ab"]
+    review = Review(
+        (Study("a"), Study("b", n_patients=20)),
+        survival=(series("b", ["90"]),),
+        times=(*means, ReportedTime.of("b", "OS", 41)),
+    )
+    flow = ReviewFlow.of(review, summarize_outcomes(review, min_studies=0))
+    assert (flow.n_found, flow.n_taken, dict(flow.left_out)) == (4, 2, {"mean, not median": 2})
+    assert [(one.study, one.shown) for one in flow.exclusions] == [
+        (study, "mean OS: 30 months, overall") for study in "ab"
+    ]
+    assert flow.lines[-1] == FlowLine("mean OS", 2, {"mean, not median": 2}, 0)
+    assert dict(flow.unused) == {"mean, not median": 1}
+
+
+def test_figures_without_a_landmark_count_once_each():
+    none = [
+        ReportedSurvival(study, find_endpoint("OS"), (SurvivalPoint(None, ReportedNumber("60", "percent")),))
+        for study in "ab"
+    ]
+    review = Review(
+        (Study("a"), Study("b"), Study("c", n_patients=20)), survival=(*none, series("c", ["90", "80"]))
+    )
+    flow = ReviewFlow.of(review, summarize_outcomes(review, min_studies=0))
+    assert (flow.n_found, flow.n_taken) == (4, 2)
+    assert [(line.label, line.found) for line in flow.lines] == [("1-year OS", 3), ("2-year OS", 3)]
+    assert [(one.study, one.shown) for one in flow.exclusions] == [
+        ("a", "OS: 60%, overall"),
+        ("b", "OS: 60%, overall"),
+    ]

@@ -48,7 +48,15 @@ def test_the_curve_at_its_times():
     (row,) = (row for row in rows if row["Time"] == "5 years")
     assert numbers(row["Pooled"]) == pytest.approx([100 * curve.survival(60)], abs=0.051)
     assert numbers(row["95% CI"]) == pytest.approx([100 * low[0], 100 * high[0]], abs=0.051)
-    assert (row["Studies"], row["Patients at start"]) == ("12", "851")
+    assert (row["Studies"], row["Patients at start of interval"]) == ("12", "851")
+    for time, row in zip((12, 24, 36, 60, 96, 120), rows, strict=False):
+        ends = [100 * float(end[0]) for end in curve.average_bounds([time])]
+        assert numbers(row["Limits for all patients"]) == pytest.approx(ends, abs=0.051)
+    assert rows[-2]["Limits for all patients"] == f"{curve.average_median_bounds.lower:.1f} or more".replace(
+        ".0", ""
+    )
+    ends = curve.average_rmst_bounds(120)
+    assert numbers(rows[-1]["Limits for all patients"]) == pytest.approx(list(ends), abs=0.051)
     assert rows[-2]["Pooled"] == f"{curve.median:.1f} months"
     assert rows[-2]["95% CI"].endswith("or more")  # the upper limit lies beyond the curve
 
@@ -64,6 +72,18 @@ def test_two_studies_have_no_prediction_and_the_table_says_why():
     assert any("No prediction interval at 30 months: 2 studies" in note for note in table.footnotes)
     assert not any("prediction" in column.header for column in table.columns)
     assert cells(table)[-2]["Pooled"] == "not reached"
+
+
+def test_a_curve_from_patients_at_the_times_asked_for():
+    data = {
+        "study": ["a"] * 5 + ["b"] * 5,
+        "time_months": [3, 8, 14, 20, 24, 2, 5, 9, 12, 30],
+        "event": [1, 1, 0, 1, 0] * 2,
+    }
+    rows = cells(curve_table(pool_survival(data, method="stratified", times_months=[6, 12])))
+    assert [row["Time"] for row in rows[:-2]] == ["6 months", "1 year"]
+    assert [row["Patients at risk"] for row in rows[:-2]] == ["7", "5"]
+    assert not any(name.startswith("Limits") for name in rows[0])
 
 
 # -- bounds ----------------------------------------------------------------------------------------------
@@ -121,6 +141,13 @@ def test_open_ends_stand_beside_what_dropping_them_gives():
     assert "Open ends dropped" not in [column.header for column in only.columns]
     with pytest.raises(InvalidInputError, match="at least one"):
         median_survival_table({})
+
+
+def test_no_digits_past_what_can_be_observed():
+    found = pool_median_survival([12, 34, 75], ci_lower=[9, 27, 50], ci_upper=[16, 43, 110])
+    (row,) = cells(median_survival_table({"OS": found}))
+    assert row["95% CI"] == "3.19–303"
+    assert row["95% prediction interval"] == "<0.01–>1000"
 
 
 # -- flow ------------------------------------------------------------------------------------------------
