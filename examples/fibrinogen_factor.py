@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from netsynth import assess_asymmetry, leave_one_out, pool_effects, summarize_factors
+from netsynth import assess_factor_asymmetry, leave_one_out, summarize_factors
 from netsynth.datasets import load_fibrinogen
 
 
 def main() -> None:
     """Pool the hazard ratios per 1 g/l and print what they say."""
-    ratios = summarize_factors(load_fibrinogen()).row("fibrinogen", "CHD").ratios("adjusted")
-    pooled = pool_effects(
-        [r.log_hr for r in ratios.used],
-        se=[r.se for r in ratios.used],
-        measure="log_hr",
-        study=[r.label for r in ratios.used],
-    )
+    summary = summarize_factors(load_fibrinogen())
+    pooled = summary.pooled("fibrinogen", "CHD")
     print(pooled)
+    # the cohorts stand in the order of their events
+    used = summary.row("fibrinogen", "CHD").ratios("adjusted").used
+    few, many = used[0], used[-1]
     low, high = leave_one_out(pooled).natural[[0, -1]].tolist()
-    print(f"Without the smallest cohort {low:.2f}, without the largest {high:.2f}")
-    events = [r.n_events or 0 for r in load_fibrinogen().factors]
-    print(assess_asymmetry(pooled, method="debray_fiv", n_events=events))
+    print(f"Without {few.label}, of the fewest events ({few.n_events}), {low:.2f}")
+    print(f"Without {many.label}, of the most ({many.n_events}), {high:.2f}")
+    print(assess_factor_asymmetry(summary, "fibrinogen", "CHD", method="debray_fiv"))
 
 
 if __name__ == "__main__":

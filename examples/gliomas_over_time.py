@@ -16,6 +16,7 @@ from netsynth.datasets import load_gliomas
 from netsynth.errors import NetsynthWarning
 
 TIMES = [6, 12, 18, 24]
+ARMS = ("chemotherapy", "control")  # the evidence sets of the review
 
 
 def main(folder: str | Path = "build/examples") -> None:
@@ -24,15 +25,17 @@ def main(folder: str | Path = "build/examples") -> None:
     trials = load_gliomas()
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    for arm in ("chemotherapy", "control"):
+    for arm in ARMS:
         curve = pool_survival(trials, "OS", method="multivariate", sets=[arm], roles=["arm", "comparator"])
         print(f"{arm}: {curve}\n")
         curve.plot()
         plt.savefig(target / f"gliomas_{arm}.svg", bbox_inches="tight")
         plt.close()
     # arms are compared within the trials that randomised them
-    print(pool_differences(trials, trials, "OS", times_months=TIMES))
-    print(pool_differences(trials, trials, "OS", times_months=TIMES, kind="cumulative hazard ratio"))
+    print(pool_differences(trials, trials, "OS", times_months=TIMES, names=ARMS))
+    print(
+        pool_differences(trials, trials, "OS", times_months=TIMES, names=ARMS, kind="cumulative hazard ratio")
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,11 @@ SWIM = {
     "changes": "This redone synthesis had no protocol.",
     "no_pooling": "Hardly any study prints a hazard ratio with its interval, and no factor has two for one endpoint.",
     "priority": "None: each study counts once, whatever its size or quality.",
-    "certainty": "It was not judged: the abstracts and review tables that were read do not show how studies were done.",
+    "certainty": (
+        "GRADE for prognostic factors, started at moderate because the studies look for factors. Every move that a "
+        "number supports is proposed with it; none was judged, because the abstracts and review tables that were read "
+        "do not show how studies were done."
+    ),
     "limitations": "Factors that an abstract does not name may have been studied and found without effect.",
 }
 
@@ -28,7 +32,7 @@ def main(folder: str | Path = "build/nethm") -> None:
     """Analyse, print, write."""
     review = load_nethm()
     # the published review searched to September 2010: "core" are the resected cohorts and arms up to then
-    analysis = analyse_review(review, sets=["core"], swim=SWIM)
+    analysis = analyse_review(review, sets=["core"], phase=1, swim=SWIM)
 
     print(review)
     print("\nResults (studies up to September 2010, the span of the published review)\n")
@@ -60,6 +64,12 @@ def main(folder: str | Path = "build/nethm") -> None:
         for factor, line in zip(factors.factors, factors.narrative().splitlines(), strict=True):
             if factors.row(factor).k >= 3:
                 print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
+
+    print("\nTheir certainty, as the numbers propose it\n")
+    for sheet in analysis.certainty:
+        moved = "; ".join(f"{move.shown} {move.domain}: {move.reason}" for move in sheet.moves if move.move)
+        line = f"{sheet.factor}, {sheet.endpoint}: {sheet.certainty}, {sheet.status}{f' ({moved})' if moved else ''}"
+        print(textwrap.fill(line, 100, initial_indent="- ", subsequent_indent="  "))
 
     report = write_report(analysis, folder)
     print(

@@ -1,5 +1,6 @@
 """Every example runs, and prints what is known apart from it."""
 
+import csv
 import gc
 import importlib.util
 import re
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import netsynth
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+DATASETS = Path(netsynth.__file__).parent / "datasets"
 
 
 def run(name, capsys, *arguments):
@@ -45,6 +49,12 @@ def test_forest_from_hazard_ratios(capsys, tmp_path):
 def test_fibrinogen_factor(capsys):
     out = run("fibrinogen_factor", capsys)
     assert out.startswith("Hazard ratio, random effects, tau2 by REML")
+    with (DATASETS / "fibrinogen" / "prognostic.csv").open(encoding="utf-8", newline="") as file:
+        events = {row["study_id"]: int(row["n_events"]) for row in csv.DictReader(file)}
+    said = re.findall(r"Without (cohort_\d+), of the (?:fewest events|most) \((\d+)\), ([\d.]+)", out)
+    assert [(study, int(n)) for study, n, _ in said] == [
+        (pick(events, key=events.get), pick(events.values())) for pick in (min, max)
+    ]
     # Debray's test on these cohorts: slope 7.15824, t = 1.6847, p = .1028 by the R package metamisc
     assert re.search(r"slope +7\.2 .* t 1\.68 on 29 df, p = 0\.10", out)
 
@@ -55,6 +65,8 @@ def test_gliomas_over_time(capsys, tmp_path):
         ("chemotherapy", "17", "1418"),
         ("control", "17", "944"),
     ]
+    heads = [line.split(",")[0] for line in out.splitlines() if "chemotherapy against control" in line]
+    assert heads == ["Difference of survival", "Ratio of cumulative hazards"]
     for arm in ("chemotherapy", "control"):
         assert (tmp_path / f"gliomas_{arm}.svg").read_text(encoding="utf-8").startswith("<?xml")
 
@@ -109,6 +121,7 @@ def test_nethm_review_writes_tables_figures_and_one_page(nethm):
         "pooled_curve",
         "bounds",
         "pooled_medians",
+        "certainty",
         "sensitivity",
         "audit",
         "swim",

@@ -46,7 +46,7 @@ def review_flow_plot(flow: ReviewFlow, *, ax: Axes | None = None) -> Axes:
     >>> review = load_nethm()
     >>> ax = review_flow_plot(ReviewFlow.of(review, summarize_outcomes(review, min_studies=0)))
     >>> [text.get_text() for text in ax.texts if text.get_text()][2:4]
-    ['44 studies in the review', '176 reported figures']
+    ['44 studies in the review', '180 reported figures']
     """
     gone = sum(flow.taken_out.values())
     steps: list[tuple[list[str], list[str]]] = [
@@ -56,17 +56,15 @@ def review_flow_plot(flow: ReviewFlow, *, ax: Axes | None = None) -> Axes:
         steps.append(([_studies(flow.n_studies)], _reasons(f"{_studies(gone)} taken out", flow.taken_out)))
     figures = f"{_format.plural(sum(flow.left_out.values()), 'figure')} left out"
     none = f"{_studies(sum(flow.unused.values()))} without a figure taken"
-    steps += [
-        (
-            [
-                f"{_studies(flow.n_studies - gone)} in the review",
-                _format.plural(flow.n_found, "reported figure"),
-            ],
-            _reasons(figures, flow.left_out),
-        ),
-        ([f"{_format.plural(flow.n_taken, 'figure')} taken"], _reasons(none, flow.unused)),
-        (list(flow.after), []),
-    ]
+    unused = _reasons(none, flow.unused)
+    review = f"{_studies(flow.n_studies - gone)} in the review"
+    if flow.n_found:
+        found = _format.plural(flow.n_found, "reported figure")
+        steps.append(([review, found], _reasons(figures, flow.left_out)))
+        steps.append(([f"{_format.plural(flow.n_taken, 'figure')} taken"], unused))
+    else:
+        steps.append(([review, "no figure of an outcome"], unused))
+    steps.append((list(flow.after), []))
     main, side = map(list, zip(*steps, strict=True))
     with _style.style():
         widths = text_width(main), text_width([texts for texts in side if texts] or [[""]])

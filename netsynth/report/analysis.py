@@ -16,10 +16,12 @@ from netsynth.outcomes import summarize_outcomes
 from netsynth.prognostic import summarize_factors
 from netsynth.quality import score_reporting
 from netsynth.reconstruct import reconstruct_survival
+from netsynth.report.certainty import certainty_of
 from netsynth.report.pooling import Choice, NotPooled, bounds_of, curve_of, medians_of, percentages_of
 from netsynth.report.sensitivity import SensitivityRow, omit_each, vary
 from netsynth.report.words import paragraph
 from netsynth.results.audit import Audit
+from netsynth.results.certainty import FactorCertainty, Phase
 from netsynth.results.curve import SurvivalCurve
 from netsynth.results.median_survival import PooledMedianSurvival
 from netsynth.results.outcomes import OutcomeRow, OutcomeSummary
@@ -70,6 +72,8 @@ class ReviewAnalysis:
         Pooled median survival times; the second over all evidence sets.
     factors : FactorSummary or None
         Prognostic factors over all evidence sets; None when the review holds no result of one.
+    certainty : tuple of FactorCertainty
+        Worksheets of pooled ratios, and of directions that several studies tell; empty where no phase was given.
     sensitivity : tuple of SensitivityRow
         The pooled figures under other choices.
     leave_one_out : PooledSeries or None
@@ -100,6 +104,7 @@ class ReviewAnalysis:
     medians: tuple[tuple[OutcomeRow, PooledMedianSurvival], ...]
     all_medians: tuple[tuple[OutcomeRow, PooledMedianSurvival], ...]
     factors: FactorSummary | None
+    certainty: tuple[FactorCertainty, ...]
     sensitivity: tuple[SensitivityRow, ...]
     leave_one_out: PooledSeries | None
     audit: Audit
@@ -123,6 +128,7 @@ def analyse_review(
     roles: Sequence[Role] = ("overall", "arm"),
     overlap: OverlapRule = "largest",
     search: PrismaFlow | None = None,
+    phase: Phase | None = None,
     swim: Mapping[str, str] | None = None,
 ) -> ReviewAnalysis:
     """Run every verb on a review.
@@ -137,6 +143,9 @@ def analyse_review(
         How one value a study is chosen for the headline figures, as in `Review.select_survival`.
     search : PrismaFlow, optional
         Records and reports before the review. Without it they are said to be not recorded.
+    phase : {1, 2, 3}, optional
+        Phase of investigation of the studies of factors, from which the certainty of their findings starts, as in
+        `grade_factor`. It is never guessed: without it no certainty is proposed.
     swim : mapping of str to str, optional
         What only the author can say of the synthesis of factors, by the names that `netsynth.swim_report` has for
         it: "grouping", "changes", "no_pooling", "priority", "heterogeneity", "certainty", "presentation",
@@ -150,8 +159,8 @@ def analyse_review(
     Raises
     ------
     InvalidInputError
-        If the endpoint or a choice is not known to the review, or the search ends with another number of studies
-        than the review holds.
+        If the endpoint or a choice is not known to the review, the search ends with another number of studies
+        than the review holds, the phase is none, or assessors disagree on a study and its certainty is asked for.
     """
     headline = review.endpoint(endpoint)
     code, choice = headline.code, Choice(None if sets is None else tuple(sets), tuple(roles), overlap)
@@ -190,6 +199,7 @@ def analyse_review(
             medians=medians,
             all_medians=all_medians,
             factors=factors,
+            certainty=() if factors is None or phase is None else tuple(certainty_of(review, factors, phase)),
             sensitivity=tuple(
                 vary(review, outcomes, pooled, medians, choice, endpoint=code, curve=curve, omitted=omitted)
             ),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
-from netsynth import tables
+from netsynth import _format, tables
 from netsynth.report.analysis import ReviewAnalysis
 from netsynth.report.sensitivity import OMITTED, sensitivity_table
 from netsynth.report.words import pooled_ratios
@@ -48,6 +48,8 @@ def tables_of(analysis: ReviewAnalysis) -> Iterator[tuple[str, Table]]:
         yield "pooled_medians", tables.median_survival_table(medians)
     if analysis.factors is not None:
         yield "factors", tables.factor_table(analysis.factors)
+        if analysis.certainty:
+            yield "certainty", tables.certainty_table(analysis.factors, analysis.certainty)
         if ratios := pooled_ratios(analysis.factors):
             yield "factor_ratios", replace(tables.pooled_table(ratios), title="Pooled hazard ratios")
         yield "factor_evidence", tables.evidence_table(analysis.factors)
@@ -58,7 +60,24 @@ def tables_of(analysis: ReviewAnalysis) -> Iterator[tuple[str, Table]]:
     if analysis.swim is not None:
         yield "swim", tables.swim_table(analysis.swim)
     yield "reporting", tables.reporting_table(analysis.reporting)
-    yield "exclusions", tables.exclusions_table((*review.excluded, *analysis.outcomes.exclusions))
+    yield "exclusions", _exclusions(analysis)
+
+
+def _exclusions(analysis: ReviewAnalysis) -> Table:
+    """Studies taken out, figures left out as the flow counts them, and results of factors left out before counting."""
+    factors = () if analysis.factors is None else analysis.factors.excluded
+    given = {
+        _format.plural(len(analysis.review.excluded), "study", "studies"): analysis.review.excluded,
+        _format.plural(len(analysis.flow.exclusions), "reported figure"): analysis.flow.exclusions,
+        _format.plural(
+            len(factors), "result of a prognostic factor", "results of prognostic factors"
+        ): factors,
+    }
+    table = tables.exclusions_table(one for left in given.values() for one in left)
+    if not table.rows:
+        return replace(table, title="Nothing was left out")
+    counts = _format.listing(words for words, left in given.items() if left)
+    return replace(table, footnotes=(*table.footnotes, f"{counts}, each with its reason."))
 
 
 def figures_of(analysis: ReviewAnalysis) -> Iterator[tuple[str, Figure, str]]:

@@ -83,7 +83,7 @@ def _write_figures(analysis: ReviewAnalysis, folder: Path) -> dict[str, str]:
 
 def _page(analysis: ReviewAnalysis, shown: dict[str, Table], figures: dict[str, str], title: str) -> str:
     def wide(*names: str) -> str:
-        return "".join(f'<div class="wide">{shown[name].to_html()}</div>' for name in names if name in shown)
+        return "".join(_shown(shown[name]) for name in names if name in shown)
 
     def drawn(*starts: str) -> str:
         return "".join(markup for name, markup in figures.items() if name.startswith(starts))
@@ -91,9 +91,9 @@ def _page(analysis: ReviewAnalysis, shown: dict[str, Table], figures: dict[str, 
     def only(name: str) -> str:
         return figures.get(name, "")
 
-    told = analysis.factors.narrative().splitlines() if analysis.factors is not None else []
+    told = analysis.factors.narrative(analysis.certainty).splitlines() if analysis.factors is not None else []
     sets = "all evidence sets" if analysis.sets is None else f"evidence set {_format.listing(analysis.sets)}"
-    failed = paragraphs(*(f"Not pooled: {each}" for each in analysis.not_pooled), kind="notes")
+    failed = paragraphs(*(f"Not pooled: {each}." for each in analysis.not_pooled), kind="notes")
     sections = [
         Section("Results", paragraphs(analysis.paragraph())),
         Section("Flow of studies and figures", only("search") + only("studies") + wide("flow")),
@@ -105,7 +105,7 @@ def _page(analysis: ReviewAnalysis, shown: dict[str, Table], figures: dict[str, 
         Section(
             "Prognostic factors",
             only("factors")
-            + wide("factors", "factor_ratios")
+            + wide("factors", "certainty", "factor_ratios")
             + drawn("ratio_")
             + paragraphs(*told)
             + wide("factor_evidence", "factor_names"),
@@ -123,6 +123,13 @@ def _page(analysis: ReviewAnalysis, shown: dict[str, Table], figures: dict[str, 
         f"Headline figures use {sets}. Every figure keeps its source; see the tables beside this page."
     )
     return page(title, lead, [section for section in sections if section.body])
+
+
+def _shown(table: Table) -> str:
+    """A table, or without a row what stands above and below it."""
+    if not table.rows:
+        return paragraphs(f"{table.title}.") + paragraphs(*table.footnotes, kind="notes")
+    return f'<div class="wide">{table.to_html()}</div>'
 
 
 def _warnings(analysis: ReviewAnalysis) -> str:

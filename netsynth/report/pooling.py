@@ -32,6 +32,7 @@ __all__ = [
     "medians_of",
     "percentage_of",
     "percentages_of",
+    "reason_of",
 ]
 
 #: A pooled figure needs this many studies to stand in the report; fewer are in the table of outcomes anyway.
@@ -95,7 +96,7 @@ def percentages_of(
         try:
             effect = percentage_of(review, row, choice)
         except CANNOT as error:
-            told.append(NotPooled(row.label, str(error)))  # the median and range stand without it
+            told.append(NotPooled(row.label, reason_of(error, row)))  # the median and range stand without it
             continue
         if effect.k >= LEAST_POOLED:
             yield row, effect
@@ -113,7 +114,7 @@ def medians_of(
         try:
             pooled = median_of(review, row, choice)
         except CANNOT as error:
-            told.append(NotPooled(row.label, str(error)))
+            told.append(NotPooled(row.label, reason_of(error, row)))
             continue
         if pooled.k >= LEAST_POOLED:
             yield row, pooled
@@ -128,7 +129,7 @@ def curve_of(review: Review, endpoint: str, choice: Choice, told: list[NotPooled
     try:
         curve = pool_survival(review, endpoint, sets=sets, roles=roles, overlap=overlap)
     except CANNOT as error:
-        told.append(NotPooled(what, str(error)))
+        told.append(NotPooled(what, _reason(error, endpoint)))
         return None
     if curve.k < LEAST_POOLED:
         told.append(NotPooled(what, _too_few(curve.k)))
@@ -148,6 +149,16 @@ def bounds_of(review: Review, endpoint: str, choice: Choice) -> tuple[PooledBoun
         )
     except InvalidInputError:
         return ()
+
+
+def reason_of(error: Exception, row: OutcomeRow) -> str:
+    """Why the line could not be pooled."""
+    return _reason(error, row.selection.question)
+
+
+def _reason(error: Exception, subject: str) -> str:
+    """The first sentence of a message without its subject: the rest says what to call instead, to who writes code."""
+    return str(error).removeprefix(f"{subject}: ").split(". ")[0].removesuffix(".")
 
 
 def _too_few(k: int) -> str:

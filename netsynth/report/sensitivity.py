@@ -14,7 +14,7 @@ from netsynth.data.selection import OVERLAP_RULES, OverlapRule
 from netsynth.diagnose import leave_one_out
 from netsynth.kernels.survival_variance import MATURITY
 from netsynth.outcomes import summarize_outcomes
-from netsynth.report.pooling import CANNOT, Choice, median_of, percentage_of
+from netsynth.report.pooling import CANNOT, Choice, median_of, percentage_of, reason_of
 from netsynth.results.median_survival import PooledMedianSurvival
 from netsynth.results.outcomes import OutcomeRow, OutcomeSummary
 from netsynth.results.pooled import PooledEffect
@@ -237,7 +237,8 @@ def _attempt(
             return _row(row, varied, words, median_of(review, row, choice))
         return _row(row, varied, words, percentage_of(review, row, choice, maturity=maturity))
     except CANNOT as error:
-        return SensitivityRow(row.label, varied, words, 0, math.nan, math.nan, math.nan, row.unit, str(error))
+        why = reason_of(error, row)
+        return SensitivityRow(row.label, varied, words, 0, math.nan, math.nan, math.nan, row.unit, why)
 
 
 def _row(

@@ -42,11 +42,7 @@ def paragraph(
     if curve is not None:
         parts.append(_curve(curve))
     parts += [_median(row, result) for row, result in medians]
-    rows = [row for row in factors.rows if row.endpoint == ANY_ENDPOINT] if factors else []
-    if named := [clause for row in rows if (clause := _factor(row))]:
-        parts.append(
-            f"Over all studies whose direction is known, the outcome was worse in {_format.listing(named)}."
-        )
+    parts += _directions(factors)
     if ratios := [
         _ratio(label, effect) for label, effect in pooled_ratios(factors).items() if effect.k >= LEAST_NAMED
     ]:
@@ -109,18 +105,39 @@ def _curve(curve: PooledCurve) -> str:
 
 def _median(row: OutcomeRow, result: PooledMedianSurvival) -> str:
     number = f"k = {result.k}" + (f", {result.k_open} of them open-ended" if result.k_open else "")
-    low, high = map(_format.significant, result.natural_interval())
+    low, high = map(_format.months, result.natural_interval())
     return (
-        f"Pooled {row.label} was {_format.significant(result.natural)} months (95% CI, {_format.span(low, high)}; "
+        f"Pooled {row.label} was {_format.months(result.natural)} months (95% CI, {_format.span(low, high)}; "
         f"{number})."
     )
 
 
-def _factor(row: FactorRow) -> str:
+def _directions(factors: FactorSummary | None) -> Iterator[str]:
+    """Factors of which enough studies state a direction; apart from them those where enough only let it be inferred."""
+    rows = [row for row in factors.rows if row.endpoint == ANY_ENDPOINT and row.levels] if factors else []
+    stated = [row for row in rows if row.directions.n_stated >= LEAST_NAMED]
+    others = [row for row in rows if row.directions.n_directed >= LEAST_NAMED and row not in stated]
+    if stated:
+        said = _format.listing(map(_stated, stated))
+        yield f"Over the studies that state a direction, the outcome was worse in {said}."
+    if others:
+        said = _format.listing(_inferred(row, "" if i else " studies") for i, row in enumerate(others))
+        yield f"With directions inferred from significant results, which test nothing, the outcome was worse in {said}."
+
+
+def _stated(row: FactorRow) -> str:
     count = row.directions
-    if count.n_directed < LEAST_NAMED or not row.levels or count.n_worse <= count.n_better:
-        return ""
-    return f"{count.n_worse} of {count.n_directed} for {row.factor} ({row.levels})"
+    worse, better = count.n_stated_worse, count.n_stated - count.n_stated_worse
+    more = _format.plural(count.n_inferred, "further study", "further studies")
+    inferred = f"; inferred in {more}, worse in {count.n_inferred_worse}" if count.n_inferred else ""
+    return f"{worse} of {worse + better} for {row.factor} ({row.levels}{inferred})"
+
+
+def _inferred(row: FactorRow, studies: str) -> str:
+    count = row.directions
+    states = f"{count.n_stated_worse or 'none'} {'state' if count.n_stated_worse > 1 else 'states'} it"
+    better = f"; better in {count.n_better}" if count.n_better else ""
+    return f"{count.n_worse} of {row.k}{studies} of {row.factor} ({row.levels}; {states}{better})"
 
 
 def _percents(pair: Interval) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
@@ -24,9 +24,14 @@ __all__ = ["FlowLine", "ReviewFlow"]
 NO_FIGURE: Final = "nothing of these outcomes"
 ONLY_FACTORS: Final = "prognostic factors only"
 NOT_RECORDED: Final = "not recorded"
-#: Reasons in the order in which a selection asks for them; a role that was not asked for stands after the first.
+NOT_USABLE: Final = "not usable"
+MEAN: Final = "mean, not median"
+#: Reasons in the order in which they are asked for; each role that was not asked for stands where `_ROLE` does.
+_ROLE: Final = "role"
 _ASKED: Final = (
-    "not usable",
+    MEAN,
+    NOT_USABLE,
+    _ROLE,
     "duplicate",
     "other evidence set",
     "second value of a study",
@@ -63,8 +68,8 @@ class ReviewFlow:
         Studies of which some figure was taken, and their patients, of studies that share patients only the largest.
     n_with_factors : int
         Studies with a result of a prognostic factor, used for an outcome or not.
-    left_out : mapping of str to int
-        Figures left out, by reason. One whose landmark is not stated counts once.
+    exclusions : tuple of Exclusion
+        Figures left out, each once, with the outcome and the reason. Means are among them: no outcome takes one.
     n_taken : int
         Figures taken.
     lines : tuple of FlowLine
@@ -84,7 +89,7 @@ class ReviewFlow:
     n_used: int
     n_patients: int
     n_with_factors: int
-    left_out: Mapping[str, int]
+    exclusions: tuple[Exclusion, ...]
     n_taken: int
     lines: tuple[FlowLine, ...]
 
@@ -116,12 +121,15 @@ class ReviewFlow:
         for row in outcomes.rows:
             if not row.k + len(row.selection.excluded):
                 continue
-            reasons = Counter(exclusion.kind for exclusion in row.selection.excluded)
-            lines.append(FlowLine(row.label, row.k + reasons.total(), MappingProxyType(dict(reasons)), row.k))
-            figures |= {_identity(row, i, one): one for i, one in enumerate(row.selection.excluded)}
+            lines.append(_line(row.label, row.selection.excluded, row.k))
+            for one, identity in _identified(row):
+                figures.setdefault(identity, one)
+        means = _means(review)
+        lines += [_line(label, left, 0) for label, left in means.items()]
+        excluded = (*figures.values(), *(one for left in means.values() for one in left))
         used = {study for row in outcomes.rows for study in row.selection.studies}
         kinds: dict[str, list[str]] = {study.id: [] for study in review.studies if study.id not in used}
-        for one in figures.values():
+        for one in excluded:
             if one.study in kinds:
                 kinds[one.study].append(one.kind)
         factors = {result.study for result in review.factors if result.analysis != "pooled"}
@@ -138,15 +146,20 @@ class ReviewFlow:
             len(used),
             outcomes.n_patients,
             len(factors),
-            _counted(Counter(one.kind for one in figures.values())),
+            excluded,
             sum(row.k for row in outcomes.rows),
             tuple(lines),
         )
 
     @property
+    def left_out(self) -> Mapping[str, int]:
+        """Figures left out, by reason, the most frequent first."""
+        return _counted(Counter(one.kind for one in self.exclusions))
+
+    @property
     def n_found(self) -> int:
         """Reported figures, taken and left out."""
-        return self.n_taken + sum(self.left_out.values())
+        return self.n_taken + len(self.exclusions)
 
     @property
     def before(self) -> tuple[str, ...]:
@@ -159,7 +172,9 @@ class ReviewFlow:
     @property
     def after(self) -> tuple[str, ...]:
         """What the studies were used for, in words."""
-        lines = [f"{_format.plural(self.n_used, 'study', 'studies')} with an outcome"]
+        lines = []
+        if self.n_used or not self.n_with_factors:
+            lines.append(f"{_format.plural(self.n_used, 'study', 'studies')} with an outcome")
         if self.n_used:
             lines.append(_format.plural(self.n_patients, "patient"))
         if self.n_with_factors:
@@ -205,11 +220,38 @@ def _counted(found: Counter[str]) -> Mapping[str, int]:
     return MappingProxyType(dict(found.most_common()))
 
 
-def _passed(kind: str) -> float:
+def _passed(kind: str) -> int:
     """How many questions a figure passed before it was left out."""
-    return _ASKED.index(kind) if kind in _ASKED else 0.5
+    return _ASKED.index(kind if kind in _ASKED else _ROLE)
 
 
-def _identity(row: OutcomeRow, place: int, one: Exclusion) -> tuple[object, ...]:
-    """What tells one figure from another: one that is not usable stands in the line of every landmark."""
-    return (row.kind, row.outcome, one) if one.kind == "not usable" else (row.label, place)
+def _line(label: str, left: Sequence[Exclusion], taken: int) -> FlowLine:
+    reasons = Counter(one.kind for one in left)
+    return FlowLine(label, len(left) + taken, MappingProxyType(dict(reasons)), taken)
+
+
+def _identified(row: OutcomeRow) -> Iterator[tuple[Exclusion, tuple[object, ...]]]:
+    """Figures left out, named by their outcome, with what tells one from another.
+
+    One that is not usable for want of a landmark stands in the line of every landmark, in the same order.
+    """
+    landmark = row.kind == "percentage"
+    for usable in (False, True):
+        found = [one for one in row.selection.excluded if (one.kind != NOT_USABLE) is usable]
+        everywhere = landmark and not usable
+        name = row.outcome.replace("_", " ") if everywhere else row.label
+        for place, one in enumerate(found):
+            identity = (row.kind, row.outcome, usable, None if everywhere else row.label, place)
+            yield replace(one, shown=f"{name}: {one.shown}"), identity
+
+
+def _means(review: Review) -> dict[str, list[Exclusion]]:
+    """Mean times by outcome, none of which is taken."""
+    why = "a mean time is no median, and it is no mean of all patients where some were alive at the end"
+    found: dict[str, list[Exclusion]] = {}
+    for record in review.times:
+        if record.statistic == "mean":
+            label = f"mean {record.endpoint.code.replace('_', ' ')}"
+            shown = f"{label}: {record.value}, {record.group}"
+            found.setdefault(label, []).append(Exclusion(record.study, MEAN, why, record.row_id, shown))
+    return found

@@ -69,7 +69,7 @@ def summary_table(summary: OutcomeSummary, *, level: float = 0.95) -> Table:
         (
             _sentence_case(row.label),
             str(row.k),
-            str(row.selection.n_total or ""),
+            _patients(row, marks),
             *_own(row.summary, level, marks),
             *_published(row),
         )
@@ -79,6 +79,14 @@ def summary_table(summary: OutcomeSummary, *, level: float = 0.95) -> Table:
     if any(row.target is not None for row in summary.rows):
         notes.append("Difference: this median minus the published one, in percentage points or months.")
     return Table.filled("Medians and ranges over studies", columns, rows, notes)
+
+
+def _patients(row: OutcomeRow, marks: Marks) -> str:
+    total = row.selection.n_total
+    if not total:
+        return ""
+    some = any(candidate.n_total is None for candidate in row.selection.chosen)
+    return f"{total}{marks('Some studies do not print their number of patients.') if some else ''}"
 
 
 def _own(summary: MedianRange | None, level: float, marks: Marks) -> tuple[str, str, str, str]:

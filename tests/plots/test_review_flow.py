@@ -5,6 +5,7 @@ import re
 import pytest
 
 from netsynth.data.prisma import PrismaFlow
+from netsynth.data.selection import Exclusion
 from netsynth.plots import review_flow_plot
 from netsynth.results.review_flow import FlowLine, ReviewFlow
 
@@ -23,7 +24,7 @@ def flow(k=3, *, reason="other evidence set", search=None, taken_out=True):
         19,
         1083,
         12,
-        reasons,
+        tuple(Exclusion("a", reason, reason) for reason, count in reasons.items() for _ in range(count)),
         57,
         (FlowLine("5-year OS", n + 57, reasons, 57),),
     )
@@ -68,3 +69,17 @@ def test_a_search_stands_where_it_is_known():
     assert found[0] == "1000 records identified, 100 removed"
     assert "25 studies in the review" in found
     assert not any("not recorded" in text for text in found)
+
+
+def test_without_a_figure_no_box_counts_figures(readable):
+    ax = review_flow_plot(ReviewFlow(None, 2, 31, {}, {"prognostic factors only": 31}, 0, 0, 31, (), 0, ()))
+    readable(ax)
+    assert texts(ax) == [
+        "Records identified and screened: not recorded",
+        "2 sources read",
+        "31 studies in the review",
+        "no figure of an outcome",
+        "31 studies without a figure taken",
+        "31 prognostic factors only",
+        "31 studies with a prognostic factor",
+    ]
