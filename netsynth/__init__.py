@@ -5,7 +5,7 @@ from netsynth.aggregate import median_range
 from netsynth.arms import compare_arms
 from netsynth.audit import audit
 from netsynth.bayes import pool_bayes
-from netsynth.certainty import GradeRule, grade_factor, overall_risk
+from netsynth.certainty import GradeRule, grade_directions, grade_factor, overall_risk
 from netsynth.counts import pool_proportions, pool_rates
 from netsynth.couple import couple_arms
 from netsynth.data.characteristic import ReportedCharacteristic
@@ -31,6 +31,7 @@ from netsynth.errors import (
     BackTransformationWarning,
     BoundaryWarning,
     Caution,
+    ChosenCutPointWarning,
     ContinuityCorrectionWarning,
     ConvergenceError,
     FewStudiesWarning,
@@ -104,6 +105,7 @@ from netsynth.results.pet_peese import PetPeese
 from netsynth.results.pooled import PooledEffect
 from netsynth.results.pooled_bounds import PooledBounds
 from netsynth.results.pooled_curve import PooledCurve, StudyCurve
+from netsynth.results.pooled_patients import PooledPatients
 from netsynth.results.posterior import PosteriorEffect
 from netsynth.results.prognostic import FactorSummary
 from netsynth.results.pvalues import CombinedPValue
@@ -149,6 +151,7 @@ __all__ = [
     "CategoryTrend",
     "Caution",
     "Checklist",
+    "ChosenCutPointWarning",
     "CohortSeries",
     "CombinedEstimate",
     "CombinedPValue",
@@ -206,6 +209,7 @@ __all__ = [
     "PooledCurve",
     "PooledEffect",
     "PooledMedianSurvival",
+    "PooledPatients",
     "PooledSeries",
     "PosteriorEffect",
     "PriorWarning",
@@ -273,6 +277,7 @@ __all__ = [
     "fit_selection_model",
     "format_reported",
     "gosh",
+    "grade_directions",
     "grade_factor",
     "hazard_ratio",
     "influence",

@@ -132,6 +132,13 @@ def choice(value: str, name: str, allowed: Iterable[str], *, where: str = "") ->
     return value
 
 
+def word_list(words: Any, name: str, *, least: int = 1) -> None:
+    """Refuse one text, whose letters would be taken for words, and a list of fewer; None is let through."""
+    if isinstance(words, str) or (words is not None and len(words) < least):
+        number = "one or more " if least else ""
+        raise InvalidInputError(f"{name} must be a list of {number}words; got {words!r}.")
+
+
 def labels(study: Iterable[str] | None, k: int) -> tuple[str, ...]:
     """Labels of k studies, or their places in the input counted from one."""
     if study is None:

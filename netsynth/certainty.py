@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
 import numpy as np
 
 from netsynth import _format, _validate
+from netsynth._typing import Interval
 from netsynth.data.quality import QUIPS, Checklist
 from netsynth.data.review import Review
 from netsynth.errors import InvalidInputError, NetsynthWarning
 from netsynth.factor_pooling import assess_factor_asymmetry, bound_reporting, single_ratio
-from netsynth.results.certainty import PHASES, CertaintyMove, FactorCertainty, Phase
-from netsynth.results.evidence import HazardRatios, Stratum
+from netsynth.results.certainty import DIRECTION, PHASES, CertaintyMove, FactorCertainty, Phase
+from netsynth.results.directions import DirectionCount
+from netsynth.results.evidence import ANY_ENDPOINT, FactorEvidence, FactorRow, HazardRatios, Stratum
+from netsynth.results.factor_cuts import chosen_cut_points
 from netsynth.results.pooled import PooledEffect
 from netsynth.results.prognostic import FactorSummary
 from netsynth.results.reporting_bounds import ReportingBounds
 from netsynth.results.risk_of_bias import OverallRule, RiskLevel, RiskOfBias
 
-__all__ = ["GradeRule", "grade_factor", "overall_risk"]
+__all__ = ["GradeRule", "grade_directions", "grade_factor", "overall_risk"]
 
 _Proposal = tuple[int | None, str]
 
@@ -33,7 +37,8 @@ class GradeRule:
     Parameters
     ----------
     high_risk_share : float
-        Share of the weight in studies at high risk of bias from which limitations are proposed.
+        Share of the weight in studies at high risk of bias, or with a cut-point chosen by the outcome, from which
+        limitations are proposed.
     i2 : float
         Share of heterogeneity, a fraction, from which it is one sign of inconsistency.
     minor_share : float
@@ -50,6 +55,8 @@ class GradeRule:
         Studies below which that test is not done.
     large_effect : float
         Hazard ratio (or one over it) from which an upgrade is proposed.
+    information_size : int
+        Events below which imprecision is proposed for a direction, where there is no interval to look at.
     """
 
     high_risk_share: float = 0.5
@@ -60,8 +67,12 @@ class GradeRule:
     asymmetry_pvalue: float = 0.1
     least_studies: int = 10
     large_effect: float = 2.0
+    information_size: int = 400
 
 
+_ALPHA: Final = 0.05
+_BY_ALL: Final = " by all studies"
+_SLACK: Final = 1e-9  # shares are sums of weights
 _DEFAULT: Final = GradeRule()
 _QUIPS_RULE: Final = OverallRule()
 
@@ -164,7 +175,7 @@ def grade_factor(
     KeyError
         If the summary has no such factor and endpoint.
     InvalidInputError
-        If no study has a usable ratio of this kind, or a word is unknown.
+        If no study has a usable ratio of this kind, several have one of a kind not stated, or a word is unknown.
 
     Notes
     -----
@@ -188,52 +199,164 @@ def grade_factor(
     >>> print(sheet.move("indirectness"))
     0 (judged): no printed number tells it | Resected patients, as in the question.
     """
-    if phase not in PHASES or isinstance(phase, bool):
-        raise InvalidInputError(
-            f"phase must be 1, 2 or 3, the phase of investigation of the studies; got {phase!r}."
-        )
+    _check_phase(phase)
     _validate.choice(stratum, "stratum", get_args(Stratum))
     ratios = summary.row(factor, endpoint).ratios(stratum)
     if not ratios.used:
         raise InvalidInputError(
-            f"{factor}, {endpoint}: no study has a usable {stratum} hazard ratio to grade."
+            f"{factor}, {endpoint}: no study has a usable {stratum} hazard ratio to grade. grade_directions grades "
+            "what studies say without one."
         )
     pooled = ratios.pooled or single_ratio(ratios)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NetsynthWarning)  # what they say is in the reasons
         silent = bound_reporting(summary, factor, endpoint, stratum=stratum)
-        publication = _publication(summary, silent, pooled, rule)
+        publication = _publication(summary, silent, ratios, pooled, rule)
     proposals: dict[str, _Proposal] = {
-        "study limitations": _limitations(ratios, pooled, risk, rule),
+        "study limitations": _limitations(ratios.used, pooled.weight.tolist(), "weight", risk, rule),
         "inconsistency": _inconsistency(pooled, rule),
-        "indirectness": (None, "no printed number tells it"),
+        "indirectness": _INDIRECTNESS,
         "imprecision": _imprecision(ratios, pooled, rule),
         "publication bias": publication,
-        "effect size": _size(pooled, rule),
-        "exposure gradient": (None, "no printed number of two levels tells it; see trend_of_categories"),
+        "effect size": _size(ratios, pooled, rule),
+        "exposure gradient": _GRADIENT,
     }
-    moves = tuple(CertaintyMove(domain, *proposal) for domain, proposal in proposals.items())  # type: ignore[arg-type]
     return FactorCertainty(
-        factor, endpoint, stratum, phase, moves, ratios.k, ratios.n_patients, ratios.n_events
+        factor, endpoint, stratum, phase, _moves(proposals), ratios.k, ratios.n_patients, ratios.n_events
     )
 
 
+def grade_directions(
+    summary: FactorSummary,
+    factor: str,
+    endpoint: str,
+    *,
+    phase: Phase,
+    risk: RiskOfBias | None = None,
+    rule: GradeRule = _DEFAULT,
+) -> FactorCertainty:
+    """Start the worksheet of GRADE for a factor without a pooled ratio: the certainty that one level does worse.
+
+    What is graded is the direction that most studies found, by the advice for evidence without a single estimate [1]_.
+    Each move is proposed with its numbers where there are any. What would need the size of an effect is left open and
+    says so.
+
+    Parameters
+    ----------
+    summary : FactorSummary
+        From `summarize_factors`.
+    factor, endpoint : str
+        In harmonised words, and a code. Certainty is of one outcome, so "any" is refused.
+    phase : {1, 2, 3}
+        As in `grade_factor`.
+    risk : RiskOfBias, optional
+        From `overall_risk`; without it study limitations are left to be judged.
+    rule : GradeRule
+        Where moves are proposed.
+
+    Returns
+    -------
+    FactorCertainty
+        Frozen, its `stratum` "direction". ``judge(domain, text, move=...)`` records a judgement.
+
+    Raises
+    ------
+    KeyError
+        If the summary has no such factor and endpoint.
+    InvalidInputError
+        If no direction is stated or inferred, the endpoint is "any", or the phase is none.
+
+    Notes
+    -----
+    Every counted study weighs the same, as in the count. Studies that state no direction could have found either, and
+    one inferred from a significant result is had for such results only. Where they could change what is proposed,
+    inconsistency is left open; where they could take the sign test from below 0.05 to above it, or no other tells a
+    direction, publication bias is proposed. Without an interval precision is judged by the information there is:
+    there are no more events than patients, so fewer patients than `GradeRule.information_size` are too few events for
+    certain, while many patients say nothing of events.
+
+    References
+    ----------
+    .. [1] Murad MH, Mustafa RA, Schünemann HJ, Sultan S, Santesso N (2017). Rating the certainty in evidence in the
+       absence of a single estimate of effect. Evid Based Med 22:85-87. https://doi.org/10.1136/ebmed-2017-110668
+
+    Examples
+    --------
+    >>> from netsynth.datasets import load_nethm
+    >>> from netsynth.prognostic import summarize_factors
+    >>> sheet = grade_directions(summarize_factors(load_nethm()), "extrahepatic disease", "OS", phase=1)
+    >>> sheet.certainty, sheet.status
+    ('low', 'incomplete')
+    >>> print(sheet.move("inconsistency"))
+    ? (to be judged): 1 of 1 stated direction worse; 2 inferred from a significant result, which may be on the other
+    side
+    """
+    _check_phase(phase)
+    row = summary.row(factor, endpoint)
+    if row.endpoint == ANY_ENDPOINT:
+        raise InvalidInputError(
+            f"{factor}: certainty is of one outcome; name one of {_format.listing(row.endpoints)}."
+        )
+    count = row.directions
+    if not count.n_directed:
+        raise InvalidInputError(f"{factor}, {endpoint}: no study tells a direction to grade.")
+    proposals: dict[str, _Proposal] = {
+        "study limitations": _limitations(row.counted, [1.0 / row.k] * row.k, "studies", risk, rule),
+        "inconsistency": _inconsistent_directions(count, rule),
+        "indirectness": _INDIRECTNESS,
+        "imprecision": _information(row, rule),
+        "publication bias": _unreported(summary, row, count),
+        "effect size": (None, "not assessable: a direction tells no size"),
+        "exposure gradient": _GRADIENT,
+    }
+    events = [result.n_events for result in row.counted]
+    total = None if None in events else sum(n or 0 for n in events)
+    return FactorCertainty(
+        factor, endpoint, DIRECTION, phase, _moves(proposals), row.k, row.n_patients, total
+    )
+
+
+_INDIRECTNESS: Final[_Proposal] = (None, "no printed number tells it")
+_GRADIENT: Final[_Proposal] = (None, "no printed number of two levels tells it")
+
+
+def _check_phase(phase: object) -> None:
+    if phase not in PHASES or isinstance(phase, bool):
+        raise InvalidInputError(
+            f"phase must be 1, 2 or 3, the phase of investigation of the studies; got {phase!r}."
+        )
+
+
+def _moves(proposals: dict[str, _Proposal]) -> tuple[CertaintyMove, ...]:
+    return tuple(CertaintyMove(domain, *proposal) for domain, proposal in proposals.items())  # type: ignore[arg-type]
+
+
 def _limitations(
-    ratios: HazardRatios, pooled: PooledEffect, risk: RiskOfBias | None, rule: GradeRule
+    results: Sequence[FactorEvidence],
+    weights: Sequence[float],
+    weighed: str,
+    risk: RiskOfBias | None,
+    rule: GradeRule,
 ) -> _Proposal:
-    if risk is None:
-        return None, "no ratings of risk of bias were given"
+    """Share of the evidence at high risk of bias, by ratings and by cut-points that were chosen by the outcome."""
     share = dict.fromkeys(("low", "moderate", "high", ""), 0.0)
-    for result, weight in zip(ratios.used, pooled.weight, strict=True):
-        share[risk.risks.get(result.study, "")] += float(weight)
-    said = f"{100 * share['high']:.0f}% of the weight at high risk of bias by {risk.checklist}"
-    if share[""] > 0:
-        said += f", {100 * share['']:.0f}% not rated"
-    if share["high"] >= rule.high_risk_share:
-        return -1, said
-    if share["high"] + share[""] >= rule.high_risk_share:
-        return None, said
-    return 0, said
+    chosen = doubtful = unknown = 0.0
+    for result, weight in zip(results, weights, strict=True):
+        level = "" if risk is None else risk.risks.get(result.study, "")
+        share[level] += weight
+        chosen += weight * result.is_cut_point_chosen
+        doubtful += weight * (level == "high" or result.is_cut_point_chosen)
+        unknown += weight * (level == "" and not result.is_cut_point_chosen)
+    if risk is None:
+        said = "no ratings of risk of bias were given"
+    else:
+        said = f"{100 * share['high']:.0f}% of the {weighed} at high risk of bias by {risk.checklist}"
+        said += f", {100 * share['']:.0f}% not rated" if share[""] > 0 else ""
+    if chosen:
+        where = chosen_cut_points(results)
+        said += f"; cut-point chosen by the outcome in {where}, {100 * chosen:.0f}% of the {weighed}"
+    least = rule.high_risk_share - _SLACK
+    return (-1 if doubtful >= least else None if risk is None or doubtful + unknown >= least else 0), said
 
 
 def _inconsistency(pooled: PooledEffect, rule: GradeRule) -> _Proposal:
@@ -253,18 +376,32 @@ def _inconsistency(pooled: PooledEffect, rule: GradeRule) -> _Proposal:
     return (-1 if sum(signs) > 1 else 0), "; ".join(said)
 
 
+def _interval(ratios: HazardRatios, pooled: PooledEffect) -> Interval:
+    """Limits of the log ratio that are shown; those of one study as it prints them."""
+    return pooled.confidence_interval() if pooled.pooled else ratios.used[0].limits()
+
+
+def _span(ratios: HazardRatios, pooled: PooledEffect) -> str:
+    """The 95% interval as it stands everywhere: of one study as printed, or computed and saying from what."""
+    if not pooled.pooled:
+        only = ratios.used[0]
+        origin = only.computed_from()
+        return f"{only.shown_limits()}{f' from {origin}' if origin else ''}"
+    return _format.span(*map(_format.ratio, pooled.natural_interval()))
+
+
 def _imprecision(ratios: HazardRatios, pooled: PooledEffect, rule: GradeRule) -> _Proposal:
-    low, high = pooled.natural_interval()
+    low, high = _interval(ratios, pooled)
     signs = []
-    said = [f"95% CI {_format.span(_format.ratio(low), _format.ratio(high))}"]
-    if low <= 1 <= high:
+    said = [f"95% CI {_span(ratios, pooled)}"]
+    if low <= 0 <= high:
         signs.append(True)
         said[0] += " includes 1"
     if ratios.k == 1:
         signs.append(True)
         said.append("one study")
     if ratios.n_events is None:
-        said.append("events not stated by all studies")
+        said.append(f"events not stated{_BY_ALL if ratios.k > 1 else ''}")
     else:
         signs.append(ratios.n_events < rule.few_events)
         said.append(_format.plural(ratios.n_events, "event"))
@@ -285,7 +422,11 @@ def _imprecision(ratios: HazardRatios, pooled: PooledEffect, rule: GradeRule) ->
 
 
 def _publication(
-    summary: FactorSummary, silent: ReportingBounds, pooled: PooledEffect, rule: GradeRule
+    summary: FactorSummary,
+    silent: ReportingBounds,
+    ratios: HazardRatios,
+    pooled: PooledEffect,
+    rule: GradeRule,
 ) -> _Proposal:
     said, moves = [], []
     if pooled.k < rule.least_studies:
@@ -301,11 +442,11 @@ def _publication(
     if silent.k_silent:
         low, high = map(_format.ratio, silent.natural_bounds)
         number = _format.plural(silent.k_silent, "study", "studies")
-        least, most = pooled.confidence_interval()
+        least, most = _interval(ratios, pooled)
         turns = not least <= 0 <= most and not math.isnan(silent.turning_log_hr)
         moves.append(turns)
         said.append(
-            f"{number} without a number bounded: HR {_format.span(low, high)}"
+            f"{number} without a number bounded, {silent.tau2_words}: HR {_format.span(low, high)}"
             f"{', and they could turn the conclusion' if turns else ''}"
         )
     if silent.k_unbounded:
@@ -313,9 +454,84 @@ def _publication(
     return (-1 if any(moves) else 0 if moves else None), "; ".join(said)
 
 
-def _size(pooled: PooledEffect, rule: GradeRule) -> _Proposal:
-    low, high = pooled.natural_interval()
-    large = abs(pooled.estimate) >= np.log(rule.large_effect) and not low <= 1 <= high
-    span = _format.span(_format.ratio(low), _format.ratio(high))
-    said = f"HR {_format.ratio(pooled.natural)} (95% CI {span})"
-    return (int(large), said) if pooled.pooled else (0, f"{said} of one study")
+def _size(ratios: HazardRatios, pooled: PooledEffect, rule: GradeRule) -> _Proposal:
+    if not pooled.pooled:
+        only = ratios.used[0]
+        return 0, f"HR {only.shown_ratio} (95% CI {_span(ratios, pooled)}) of one study"
+    low, high = _interval(ratios, pooled)
+    large = abs(pooled.estimate) >= np.log(rule.large_effect) and not low <= 0 <= high
+    said = f"HR {_format.ratio(pooled.natural)} (95% CI {_span(ratios, pooled)})"
+    if large and (chosen := chosen_cut_points(ratios.used)):
+        return 0, f"{said}, which owes something to the cut-point chosen by the outcome in {chosen}"
+    return int(large), said
+
+
+def _inconsistent_directions(count: DirectionCount, rule: GradeRule) -> _Proposal:
+    worse, q, unknown = count.n_stated_worse, count.n_stated, count.n_open
+    minor = min(worse, q - worse)
+    said = f"{worse} of {_format.plural(q, 'stated direction')} worse" if q else "no direction is stated"
+    said += f", no difference in {count.n_none}" if count.n_none else ""
+    if count.k == 1:
+        return None, "one study"
+    if q > 1 and minor >= rule.minor_share * q:
+        return -1, said
+    silent = [f"{count.n_not_stated} not stated"] if count.n_not_stated else []
+    silent += [f"{count.n_inferred} inferred from a significant result"] if count.n_inferred else []
+    said = "; ".join([said, *([_format.listing(silent)] if silent else [])])
+    if minor + unknown >= rule.minor_share * (q + unknown) and unknown:
+        return None, f"{said}, which may be on the other side"
+    return (None if q < 2 else 0), said
+
+
+def _information(row: FactorRow, rule: GradeRule) -> _Proposal:
+    """Too little for certain, or open: without an interval nothing shows that there is enough."""
+    sizes = [result.n_patients for result in row.counted]
+    events = [result.n_events for result in row.counted]
+    silent = sum(result.is_not_significant for result in row.counted)
+    n_stated = row.directions.n_stated
+    alone = n_stated < 2
+    said: list[str] = []
+    signs = [alone, silent == row.k]
+    if alone:
+        number = "one study states" if n_stated else "no study states"
+        said.append(f"{number} a direction" if row.k > 1 else "one study")
+    patients, by_all = _format.plural(row.n_patients, "patient"), _BY_ALL if row.k > 1 else ""
+    if None not in events:
+        known = sum(n or 0 for n in events)
+        signs.append(known < rule.information_size)
+        below = f", fewer than {rule.information_size}" if known < rule.information_size else ""
+        said.append(f"{_format.plural(known, 'event')}{below}")
+    elif None not in sizes and row.n_patients < rule.information_size:
+        signs.append(True)
+        said.append(f"{patients}, so fewer than {rule.information_size} events")
+    elif None not in sizes:
+        said.append(f"{patients}, events not stated{by_all}")
+    else:
+        said.append(f"{patients} and events not stated{by_all}" if row.n_patients else "patients not stated")
+    said += row.significance_words[:1]
+    return (
+        (-1, "; ".join(said))
+        if any(signs)
+        else (None, "; ".join(["not assessable without an interval", *said]))
+    )
+
+
+def _unreported(summary: FactorSummary, row: FactorRow, count: DirectionCount) -> _Proposal:
+    """What directions that are not stated could change, and how many studies do not name the factor."""
+    move: int | None = None
+    said: list[str] = []
+    if count.n_open and count.pvalue < _ALPHA:
+        turns = count.pvalue_bounds.upper >= _ALPHA
+        move = -1 if turns else 0
+        could = "could lift" if turns else "could not lift"
+        said.append(
+            f"{count.test_words}, which {count.n_open} without a stated direction {could} above {_ALPHA:g}"
+        )
+    if not count.n_stated:
+        move = -1
+        said.append(f"every direction ({count.n_inferred}) is told by a significant result only")
+    everybody = {result.study for each in summary.rows for result in each.results}
+    naming = {result.study for each in summary.rows if each.factor == row.factor for result in each.results}
+    if everybody - naming:
+        said.append(f"not named by {len(everybody - naming)} of {len(everybody)} studies of factors")
+    return move, "; ".join(said) or "not assessable: no ratios to test for asymmetry"

@@ -13,6 +13,7 @@ __all__ = [
     "BackTransformationWarning",
     "BoundaryWarning",
     "Caution",
+    "ChosenCutPointWarning",
     "ContinuityCorrectionWarning",
     "ConvergenceError",
     "FewStudiesWarning",
@@ -156,6 +157,10 @@ class BackTransformationWarning(NetsynthWarning):
 
 class HarmonisationWarning(NetsynthWarning):
     """Results were taken to mean the same although their wording does not show it."""
+
+
+class ChosenCutPointWarning(NetsynthWarning):
+    """A marker was split where it separates the outcome best, so that its effect and its significance are too large."""
 
 
 class OverlapWarning(NetsynthWarning):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -14,14 +15,22 @@ from netsynth import _format, _validate
 from netsynth._typing import Interval
 from netsynth.data.harmonise import stated
 from netsynth.dependent import pool_dependent
-from netsynth.errors import Caution, InvalidInputError, NetsynthWarning, UnusableDataWarning, caution
+from netsynth.errors import (
+    Caution,
+    HarmonisationWarning,
+    InvalidInputError,
+    NetsynthWarning,
+    UnusableDataWarning,
+    caution,
+)
 from netsynth.kernels.asymmetry import ASYMMETRY_METHODS, PREDICTORS, AsymmetryMethod, Count
 from netsynth.kernels.dependent import DependentModel
-from netsynth.kernels.tau2 import TAU2_ESTIMATORS, Tau2Method
+from netsynth.markers import of_one_kind, on_one_step
 from netsynth.pool import pool_effects
 from netsynth.results.asymmetry import AsymmetryTest
 from netsynth.results.dependent import DependentEffect
 from netsynth.results.evidence import ANY_ENDPOINT, FactorEvidence, HazardRatios, Stratum
+from netsynth.results.factor_cuts import cut_point_cautions
 from netsynth.results.pooled import PooledEffect
 from netsynth.results.prognostic import FactorSummary
 from netsynth.results.reporting_bounds import ReportingBounds, SilentStudy
@@ -76,8 +85,13 @@ def pool_factor(
 
     Warns
     -----
+    ChosenCutPointWarning
+        A cut-point was chosen by the outcome.
     FewStudiesWarning
         As `pool_dependent`.
+    HarmonisationWarning
+        Studies split the factor at different cut-points, a ratio per unit was brought to another step, or ratios on
+        another scale than most are left out.
 
     Notes
     -----
@@ -111,7 +125,12 @@ def pool_factor(
     rows = [row for row in summary.rows if row.factor == factor and row.endpoint != ANY_ENDPOINT]
     chosen = [summary.row(factor, code) for code in endpoints] if endpoints is not None else rows
     summary.row(factor)  # raises when it is unknown
-    used = [(row.endpoint, name, r) for row in chosen for name in strata for r in row.ratios(name).used]
+    found = [(row.endpoint, name, r) for row in chosen for name in strata for r in row.ratios(name).used]
+    kept, apart = of_one_kind([r for *_, r in found])
+    stays = {id(r) for r in kept}
+    moved, cautions = on_one_step(kept, factor)
+    places = [(code, name) for code, name, r in found if id(r) in stays]
+    used = [(code, name, r) for (code, name), r in zip(places, moved, strict=True)]
     cohorts = [result.cluster or result.study for _, _, result in used]
     if len(set(cohorts)) < 2:
         raise InvalidInputError(
@@ -125,7 +144,11 @@ def pool_factor(
         )
         for code, name, r in used
     ]
-    return pool_dependent(
+    if apart:
+        others = _format.listing(f"{r.label} ({why})" for r, why in apart)
+        message = f"left out, since they answer another question: {others}"
+        cautions.append(caution(HarmonisationWarning, message, where=factor))
+    pooled = pool_dependent(
         [r.log_hr for _, _, r in used],
         se=[r.se for _, _, r in used],
         cluster=cohorts,
@@ -134,6 +157,8 @@ def pool_factor(
         model=model,
         study=labels,
     )
+    cautions += cut_point_cautions((r for _, _, r in used), factor)
+    return replace(pooled, warnings=(*pooled.warnings, *cautions))
 
 
 def assess_factor_asymmetry(
@@ -172,8 +197,12 @@ def assess_factor_asymmetry(
 
     Warns
     -----
+    ChosenCutPointWarning
+        A cut-point was chosen by the outcome, which moves small studies most and so looks like what is tested.
     FewStudiesWarning
         Fewer than ten studies.
+    HarmonisationWarning
+        Studies split the factor at different cut-points.
     """
     _validate.choice(method, "method", ASYMMETRY_METHODS)
     row = summary.row(factor, endpoint)
@@ -195,12 +224,14 @@ def assess_factor_asymmetry(
                 f"{factor}, {endpoint}, {stratum}: method {method!r} needs the number of {what}{each}, which is not "
                 f"stated for {_format.listing(without)}. Extract it, or use method='egger'."
             )
-    return assess_asymmetry(
+    test = assess_asymmetry(
         pooled,
         method=method,
         n_events=counts["n_events"] if "n_events" in needs else None,
         n_total=counts["n_total"] if "n_total" in needs else None,
     )
+    said = cut_point_cautions(used, f"{factor}, {endpoint}, {stratum}")
+    return replace(test, warnings=(*test.warnings, *said))
 
 
 def bound_reporting(
@@ -211,7 +242,7 @@ def bound_reporting(
     stratum: Stratum = "adjusted",
     tau2: float | tuple[float, float] | None = None,
 ) -> ReportingBounds:
-    r"""Limits of a pooled hazard ratio over all that studies may have found which print no usable ratio.
+    r"""Limits of a pooled hazard ratio, tau2 held, over all that studies may have found which print no usable ratio.
 
     A factor that "was not significant" often comes without a number. Dropping such a study moves the pooled ratio
     away from 1. Here each is kept with what it tells.
@@ -226,7 +257,7 @@ def bound_reporting(
         Kind of analysis that is pooled. A study is silent when it has no usable ratio of this kind, whichever
         analysis its words are of: what is not significant by itself seldom enters a multivariable model.
     tau2 : float or (float, float), optional
-        Between-study variance or its limits; by default that of the reported ratios, 0 for one study.
+        Between-study variance that is held, or its limits; by default that of the reported ratios, 0 for one study.
 
     Returns
     -------
@@ -239,10 +270,14 @@ def bound_reporting(
     KeyError
         If the summary has no such factor and endpoint.
     InvalidInputError
-        If no study has a usable ratio of this kind, or tau2 cannot be.
+        If no study has a usable ratio of this kind, several have one of a kind that is not stated, or tau2 cannot be.
 
     Warns
     -----
+    ChosenCutPointWarning
+        A cut-point was chosen by the outcome.
+    HarmonisationWarning
+        Studies split the factor at different cut-points.
     UnusableDataWarning
         Studies without a ratio whose words do not bound it are not in the limits.
 
@@ -255,8 +290,11 @@ def bound_reporting(
     .. math:: s^2 \ge \frac{1}{d_1} + \frac{1}{d_0} \ge \frac{4}{D} \ge \frac{4}{n},
 
     and adjustment as a rule makes it larger. No upper limit of s is needed: a study with a large s weighs little,
-    so the pooled ratio has limits even then. They are exact for the given tau2 (see `kernels.silent_results`). Where
-    the levels are not stated the ratio may be one per unit of a measurement, whose s has no lower limit.
+    so the pooled ratio has limits even then, as long as tau2 is held. They are exact for that tau2 (see
+    `kernels.silent_results`); intervals and the turn of the conclusion are of the same model,
+    :math:`\mu \pm t_{k-1} / \sqrt W`. Were tau2 estimated anew for all that the silent studies may have found there
+    would often be no limits at all: a study that lies ever further away with an ever larger error makes it grow without
+    end. Where the levels are not stated the ratio may be one per unit of a measurement, whose s has no lower limit.
 
     Examples
     --------
@@ -280,6 +318,8 @@ def bound_reporting(
     >>> low, high = found.natural_bounds
     >>> print(f"{found.pooled.natural:.2f} as reported, {low:.2f} to {high:.2f} with the silent study")
     1.91 as reported, 1.16 to 1.99 with the silent study
+    >>> found.tau2_words
+    'tau2 held at 0'
     """
     _validate.choice(stratum, "stratum", get_args(Stratum))
     row = summary.row(factor, endpoint)
@@ -296,13 +336,12 @@ def bound_reporting(
         study = _silent(result, result.stratum == stratum)
         (silent if study.has_limits else unbounded).append(study)
     where = f"{factor}, {endpoint}, {stratum}"
-    said: list[Caution] = []
+    said: list[Caution] = cut_point_cautions(ratios.used, where)
     if unbounded:
         names = _format.listing(study.label for study in unbounded)
         message = f"the words of {names} do not bound a ratio, so the limits are without them"
         said.append(caution(UnusableDataWarning, message, where=where, stacklevel=_USER))
-    turning, reason = _turning(pooled, silent)
-    return ReportingBounds(
+    bounds = ReportingBounds(
         factor,
         endpoint,
         stratum,
@@ -311,10 +350,12 @@ def bound_reporting(
         tuple(unbounded),
         low,
         high,
-        turning,
-        reason,
+        math.nan,
+        "",
         tuple(said),
     )
+    turning, reason = _turning(bounds)
+    return replace(bounds, turning_log_hr=turning, turning_reason=reason)
 
 
 def _plain(code: str) -> str:
@@ -322,7 +363,18 @@ def _plain(code: str) -> str:
 
 
 def single_ratio(ratios: HazardRatios) -> PooledEffect:
-    """The ratio of the one study that has a usable one, as pooling hands it through."""
+    """The ratio of the one study that has a usable one, as pooling hands it through.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are several, which are not pooled because nothing says what kind of analysis they are of.
+    """
+    if ratios.k > 1:
+        raise InvalidInputError(
+            f"{_format.plural(ratios.k, 'study', 'studies')} with a usable ratio; kinds of analysis that are "
+            f"{ratios.stratum} are not pooled. Ask for another stratum."
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NetsynthWarning)  # nobody asked for a pool of one
         return pool_effects(
@@ -409,22 +461,20 @@ def _least_error(result: FactorEvidence) -> tuple[float, str]:
     return 0.0, "neither patients nor events stated, so its error may be anything"
 
 
-def _turning(pooled: PooledEffect, silent: Sequence[SilentStudy]) -> tuple[float, str]:
+def _turning(bounds: ReportingBounds) -> tuple[float, str]:
     """The common log hazard ratio of the silent studies, nearest to the pooled one, that turns the conclusion."""
+    pooled, silent = bounds.pooled, bounds.silent
     if not silent:
         return math.nan, "no study is silent"
     unweighed = [study.label for study in silent if study.se_low == 0]
     if unweighed:
         return math.nan, f"cannot be told: {_format.listing(unweighed)} cannot be weighed"
-    if pooled.tau2_method not in TAU2_ESTIMATORS and pooled.pooled:
-        return math.nan, "cannot be told for an estimator of one's own"
-    before = _sign(pooled.confidence_interval())
-    se = np.array([study.se_low for study in silent])
-    low = np.array([study.centre + study.lowest * s for study, s in zip(silent, se, strict=True)])
-    high = np.array([study.centre + study.highest * s for study, s in zip(silent, se, strict=True)])
+    before = _sign(bounds.held_interval())
+    low = np.array([study.centre + study.lowest * study.se_low for study in silent])
+    high = np.array([study.centre + study.highest * study.se_low for study in silent])
 
     def turned(shared: float) -> bool:
-        return _sign(_with(pooled, np.clip(shared, low, high), se).confidence_interval()) != before
+        return _sign(bounds.interval_with(np.clip(shared, low, high))) != before
 
     start = min(max(pooled.estimate, float(low.min())), float(high.max()))
     if turned(start):
@@ -449,17 +499,3 @@ def _turning(pooled: PooledEffect, silent: Sequence[SilentStudy]) -> tuple[float
 def _sign(ends: Interval) -> int:
     """What an interval concludes: above 1, below 1, or neither."""
     return 1 if ends.lower > 0 else -1 if ends.upper < 0 else 0
-
-
-def _with(pooled: PooledEffect, estimate: Iterable[float], se: Iterable[float]) -> PooledEffect:
-    """The studies pooled again with others, by the same methods; one study by those of the library."""
-    method: Tau2Method = next((name for name in TAU2_ESTIMATORS if name == pooled.tau2_method), "REML")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NetsynthWarning)  # about a result that nobody sees
-        return pool_effects(
-            [*pooled.study_estimate, *estimate],
-            se=[*pooled.study_se, *se],
-            measure="log_hr",
-            tau2_method=method,
-            ci_method=pooled.ci_method if pooled.pooled else "mHK",
-        )

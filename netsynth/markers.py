@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from netsynth import _format
 from netsynth.data.marker import MarkerScale
 from netsynth.errors import Caution, HarmonisationWarning, InvalidInputError, caution
 from netsynth.kernels.trend import mean_of_tail
+from netsynth.results.evidence import FactorEvidence
 
-__all__ = ["RescaledRatio", "rescale_log_hr"]
+__all__ = ["RescaledRatio", "of_one_kind", "on_one_step", "rescale_log_hr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,3 +182,115 @@ def _step(scale: MarkerScale, other: MarkerScale, where: str) -> float:
         )
     n_sd = 2.0 * mean_of_tail(1.0 / scale.size) if scale.kind == "groups" else scale.size
     return sd * n_sd
+
+
+def of_one_kind(
+    results: Sequence[FactorEvidence],
+) -> tuple[list[FactorEvidence], list[tuple[FactorEvidence, str]]]:
+    """The results whose ratios may be pooled, and the others with the reason.
+
+    A ratio per unit, one per doubling and one of two groups answer different questions. The kind that most studies
+    report is kept: of as many studies the one with more patients, then groups, then by the alphabet. No effect is
+    looked at.
+
+    Parameters
+    ----------
+    results : sequence of FactorEvidence
+        Of one factor.
+
+    Returns
+    -------
+    kept, others
+        In the order of `results`.
+    """
+    kinds = [_kind(result.scale) for result in results]
+    if len({result.cluster or result.study for result in results}) < 2 or len(set(kinds)) < 2:
+        return list(results), []
+
+    def weight(kind: tuple[str, ...]) -> tuple[object, ...]:
+        own = [result for result, its in zip(results, kinds, strict=True) if its == kind]
+        sizes: dict[str, int] = {}
+        for result in own:
+            study = result.cluster or result.study
+            sizes[study] = max(sizes.get(study, 0), result.n_patients or 0)
+        return -len(sizes), -sum(sizes.values()), kind != (), kind
+
+    best = min(set(kinds), key=weight)
+    kept = [result for result, kind in zip(results, kinds, strict=True) if kind == best]
+    name = _shown(_commonest(kept))
+    others = [
+        (result, f"{_shown(result.scale)}, not {name}")
+        for result, kind in zip(results, kinds, strict=True)
+        if kind != best
+    ]
+    return kept, others
+
+
+def on_one_step(
+    used: Sequence[FactorEvidence], where: str, *, stacklevel: int = 3
+) -> tuple[list[FactorEvidence], list[Caution]]:
+    """Ratios of one kind brought to the step that most of them speak of, which is exact, and what to keep in mind.
+
+    Parameters
+    ----------
+    used : sequence of FactorEvidence
+        Of one factor and of one kind, as by `of_one_kind`.
+    where : str
+        For messages.
+
+    Returns
+    -------
+    results, cautions
+        Each result with its `scale_factor`.
+
+    Warns
+    -----
+    HarmonisationWarning
+        A ratio was brought to another step, or a unit is not stated.
+    """
+    target = _commonest(used)
+    if target is None or len(used) < 2:
+        return list(used), []
+    moved, said, told = [], [], []
+    for result in used:
+        if result.scale is None or result.scale == target:
+            moved.append(result)
+            continue
+        new = rescale_log_hr(
+            result.log_hr, se=result.se, source=result.scale, target=target, study=result.label
+        )
+        factor = result.scale_factor * new.factor
+        said.append(f"{result.label}, {result.scale} ({_format.shortest(new.factor, 4)} times)")
+        moved.append(
+            replace(
+                result,
+                log_hr=new.log_hr,
+                se=new.se,
+                log_ci_lower=result.log_ci_lower * new.factor,
+                log_ci_upper=result.log_ci_upper * new.factor,
+                scale=target,
+                scale_factor=factor,
+            )
+        )
+    if said:
+        message = f"log ratios were multiplied so that all are {target}: {_format.listing(said)}"
+        told.append(caution(HarmonisationWarning, message, where=where, stacklevel=stacklevel))
+    if target.kind == "units" and target.unit in ("", "lower"):
+        message = "ratios per unit are pooled although the unit is not stated, so the steps may differ"
+        told.append(caution(HarmonisationWarning, message, where=where, stacklevel=stacklevel))
+    return moved, told
+
+
+def _kind(scale: MarkerScale | None) -> tuple[str, ...]:
+    """What two ratios must share so that one can be turned into the other; nothing for groups."""
+    return () if scale is None else (scale.kind, scale.unit)
+
+
+def _commonest(results: Sequence[FactorEvidence]) -> MarkerScale | None:
+    """The step that most results speak of; of several the largest, whose ratio is the easiest to read."""
+    counts = Counter(result.scale for result in results if result.scale is not None)
+    return min(counts, key=lambda scale: (-counts[scale], -scale.size), default=None)
+
+
+def _shown(scale: MarkerScale | None) -> str:
+    return "a split" if scale is None else str(scale)

@@ -10,7 +10,7 @@ from netsynth import _validate
 from netsynth.aggregate import median_range
 from netsynth.data.endpoint import Endpoint
 from netsynth.data.review import PublishedTarget, Review
-from netsynth.data.selection import OverlapRule, Selection, overlap_clusters
+from netsynth.data.selection import OverlapRule, Selection, check_roles, check_sets, overlap_clusters
 from netsynth.data.study import Role
 from netsynth.errors import NetsynthWarning
 from netsynth.results.aggregated import MedianRange
@@ -55,7 +55,8 @@ def summarize_outcomes(
     Raises
     ------
     InvalidInputError
-        If an endpoint is not in the vocabulary, a landmark is not a time, or no study reports a proportion.
+        If an endpoint is not in the vocabulary, a landmark is not a time, no study reports a proportion, no result
+        belongs to a set, or one text is given for a list of words.
 
     Notes
     -----
@@ -79,6 +80,10 @@ def summarize_outcomes(
       5-year OS: 71% (range, 47–73%; k = 3)
     """
     _validate.count(min_studies, "min_studies")
+    for name, words in (("endpoints", endpoints), ("proportions", proportions)):
+        _validate.word_list(words, name, least=0)
+    check_sets(sets, review.evidence_sets)
+    check_roles(roles)
     rows: list[OutcomeRow] = []
     chosen = _endpoints(review, endpoints)
     targets = {(t.outcome, None if t.time is None else round(t.time.months, 9)): t for t in review.targets}

@@ -5,17 +5,26 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from netsynth import _format, _validate
+from netsynth._factor_choice import FactorChoice, directed
 from netsynth.data.endpoint import Endpoint
-from netsynth.data.factor import Analysis, Direction, ReportedFactor
+from netsynth.data.factor import Direction, ReportedFactor
 from netsynth.data.harmonise import FACTOR_MAP, FactorMap, HarmonisedResult, spelling, stated
+from netsynth.data.marker import cut_points, is_cut_point_chosen, marker_step
 from netsynth.data.review import Review
-from netsynth.data.selection import OVERLAP_RULES, Exclusion, OverlapRule, overlap_clusters
-from netsynth.data.study import ROLES, Role, Study
+from netsynth.data.selection import (
+    OVERLAP_RULES,
+    Exclusion,
+    OverlapRule,
+    check_roles,
+    check_sets,
+    overlap_clusters,
+)
+from netsynth.data.study import Role
 from netsynth.errors import (
     Caution,
     HarmonisationWarning,
@@ -29,10 +38,12 @@ from netsynth.errors import (
 from netsynth.hazard_ratio import hazard_ratio
 from netsynth.kernels.intervals import CiMethod
 from netsynth.kernels.tau2 import Tau2Estimator, Tau2Method
+from netsynth.markers import of_one_kind, on_one_step
 from netsynth.pool import pool_effects
 from netsynth.results.evidence import (
     ANY_ENDPOINT,
     INFERRED,
+    OTHER_SCALE,
     STRATA,
     DirectionBasis,
     FactorEvidence,
@@ -40,14 +51,13 @@ from netsynth.results.evidence import (
     HazardRatios,
     Stratum,
 )
+from netsynth.results.factor_cuts import cut_point_cautions, different_cut_points, is_split_alike
 from netsynth.results.hazard_ratio import HazardRatioEstimate
 from netsynth.results.pooled import PooledEffect
 from netsynth.results.prognostic import FactorSummary, MappedName
 
 __all__ = ["summarize_factors"]
 
-#: Of several results of a study the one that adjusts for most is counted.
-_PREFERRED: Final[tuple[Analysis, ...]] = ("multivariable", "matched", "univariable", "not stated")
 _OPPOSITE: Final[Mapping[Direction, Direction]] = {"worse": "better", "better": "worse"}
 _Harmonised: TypeAlias = tuple[ReportedFactor, HarmonisedResult]
 
@@ -85,7 +95,8 @@ def summarize_factors(
         Which of several studies that share patients is counted.
     infer_direction : bool
         Whether a significant result that names its adverse level, but prints no ratio and no direction,
-        counts as worse for that level. If not, its direction is not known.
+        counts as worse for that level; it is named as inferred and enters no test. If not, its direction is not
+        known.
     tau2_method, ci_method
         As in `pool_effects`.
 
@@ -97,30 +108,39 @@ def summarize_factors(
     Raises
     ------
     InvalidInputError
-        If the review has no result to summarise, an endpoint is not in its vocabulary, `mapping` is not a
-        `FactorMap`, or a word is not one of those above.
+        If the review has no result to summarise, an endpoint is not in its vocabulary, no result belongs to a set,
+        `mapping` is not a `FactorMap`, a word is not one of those above, or one text is given for a list of words.
 
     Warns
     -----
+    ChosenCutPointWarning
+        A source says that its cut-point was the best of many for the outcome; see `cut_points`.
     HarmonisationWarning
         Results are counted or pooled together although their levels are worded differently and the mapping
-        does not know them, or name different cut-points.
+        does not know them, or name different cut-points; a level of some is not stated; or ratios per step of a
+        marker are brought to another step.
     ImputedVarianceWarning
         A pooled standard error rests on a p-value printed as a bound.
     InconsistentReportWarning
-        A confidence interval is not symmetric around its ratio on the log scale.
+        A confidence interval is not symmetric around its ratio on the log scale, or a direction or a significance in
+        words contradicts the numbers.
     OverlapWarning
         With ``overlap="keep"``, when studies that share patients are counted together.
 
     Notes
     -----
     Of several results of a study, the multivariable one is counted before the matched, the univariable and
-    the one not stated, then the one with most patients, then the most adverse level. The sign test [1]_ asks
+    the one not stated, then the one with most patients, then the most adverse level. If it shows no direction, that of
+    the next result with the same levels is counted, a stated one first. The sign test [1]_ asks
     whether worse and better are equally likely; it says nothing about the size of an effect, and assumes
     that each study would find either direction with the same probability [2]_. The standard error of a log
     hazard ratio comes from the confidence interval, else from the p-value [3]_; a p-value printed as "< 0.05"
     is taken at 0.05, which makes the standard error too large rather than too small. Rounding of the ratio
     adds its variance.
+
+    A ratio per unit of a marker, one per doubling and one of two groups are never pooled with each other: the kind of
+    most studies is kept, and of as many studies the one with more patients, then groups. Steps of one scale are
+    brought to the most common, by multiplying logarithm and error.
 
     References
     ----------
@@ -136,6 +156,7 @@ def summarize_factors(
     --------
     >>> from netsynth.data.endpoint import find_endpoint
     >>> from netsynth.data.number import ReportedNumber
+    >>> from netsynth.data.study import Study
     >>> os = find_endpoint("OS")
     >>> review = Review(
     ...     (Study("Mayo"), Study("Saxena"), Study("Xiang")),
@@ -147,14 +168,16 @@ def summarize_factors(
     ...     ),
     ... )
     >>> print(summarize_factors(review).narrative())
-    Extrahepatic disease (present vs absent; OS): 3 studies; worse in 3 of 3 studies with a direction (95% CI
-    29–100%; sign test p = 0.25); significant in 3 of 3; no usable hazard ratio.
+    Extrahepatic disease (present vs absent; OS): 3 studies; worse in 1 of 1 study with a stated direction; direction
+    inferred from a significant result in 2 (worse in 2), so p is anything from 0.25 to 1; significant in 3 of 3; no
+    usable hazard ratio.
     """
     if not isinstance(mapping, FactorMap):
         raise InvalidInputError(f"mapping must be a FactorMap; got {mapping!r:.60}.")
     _validate.choice(overlap, "overlap", OVERLAP_RULES)
-    for role in roles:
-        _validate.choice(role, "roles", ROLES)
+    check_roles(roles)
+    check_sets(sets, review.evidence_sets)
+    _validate.word_list(endpoints, "endpoints", least=0)
     wanted = None if endpoints is None else {review.endpoint(word) for word in endpoints}
     eligible, excluded = _eligible(review, wanted, sets, roles)
     if not eligible:
@@ -172,7 +195,7 @@ def summarize_factors(
         result = replace(_evidence(*pair, labels, infer_direction, cautions), cluster=shared[pair[0].study])
         groups.setdefault(result.factor, []).append(result)
 
-    choice = _Choice(
+    choice = FactorChoice(
         {study.id: study for study in review.studies},
         clusters,
         [endpoint.code for endpoint in review.endpoints],
@@ -192,6 +215,9 @@ def summarize_factors(
             rows.append(_row(factor, code, results, choice, tuple(ratios)))
     for row in rows:
         _doubt_row(row, choice, cautions)
+    for factor in groups:
+        told = [r for row in rows if row.factor == factor for r in row.informative]
+        cautions += cut_point_cautions(told, factor, pooled=False)
     pooled = [ratios.pooled for row in rows for ratios in row.hazard_ratios if ratios.pooled is not None]
     cautions += [said for effect in pooled for said in effect.warnings]
     return FactorSummary(
@@ -272,7 +298,7 @@ def _evidence(
     ends = tuple(sign * end for end in result.log_ci)
     low, high = ends[:: -1 if turned else 1]
     ratio, problem, doubts = _ratio(result)
-    for doubt in doubts:
+    for doubt in dict.fromkeys((*result.contradictions, *doubts)):
         message = f"{result.factor}, {result.endpoint}: {doubt}"
         cautions.append(caution(InconsistentReportWarning, message, where=labels[result.study], stacklevel=4))
     direction, basis = _direction(result, turned, infer_direction)
@@ -316,6 +342,10 @@ def _evidence(
         row_id=result.row_id,
         n_events=result.n_events,
         events_by_level=_turned(result.events_by_level, turned),
+        cut_points=cut_points(result),
+        is_cut_point_chosen=is_cut_point_chosen(result),
+        scale=marker_step(result.adverse_level) or marker_step(result.reference_level),
+        ci_level=math.nan if result.ci is None else result.ci.level or 0.95,
     )
 
 
@@ -338,9 +368,8 @@ def _ratio(result: ReportedFactor) -> tuple[HazardRatioEstimate, str, list[str]]
 def _direction(result: ReportedFactor, turned: bool, infer: bool) -> tuple[Direction, DirectionBasis]:
     """How the harmonised adverse level fares, and what says so."""
     shown = result.shown_direction
-    basis: DirectionBasis = (
-        "" if shown == "not stated" else "stated" if math.isnan(result.log_hr) else "hazard ratio"
-    )
+    by_ratio = result.ratio_direction != "not stated"
+    basis: DirectionBasis = "" if shown == "not stated" else "hazard ratio" if by_ratio else "stated"
     if not basis and infer and result.significance == "yes" and stated(result.adverse_level):
         shown, basis = "worse", INFERRED
     if turned:
@@ -348,78 +377,14 @@ def _direction(result: ReportedFactor, turned: bool, infer: bool) -> tuple[Direc
     return shown, basis
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """One result a study, and one study of those that share patients."""
-
-    studies: Mapping[str, Study]
-    clusters: Mapping[str, frozenset[str]]
-    endpoints: Sequence[str]
-    roles: Sequence[Role]
-    overlap: OverlapRule
-
-    @property
-    def rule(self) -> str:
-        return (
-            f"One result a study: groups in the order {_format.listing(self.roles)}, then "
-            f"{_format.listing(_PREFERRED)}, then the most patients, then the most adverse level; for any endpoint "
-            f"the first of {', '.join(self.endpoints[:3])}, ...; {OVERLAP_RULES[self.overlap]}."
-        )
-
-    def __call__(self, results: Iterable[FactorEvidence]) -> list[FactorEvidence]:
-        """The results, those not taken with the reason."""
-        found = list(results)
-        by_study: dict[str, list[FactorEvidence]] = {}
-        for result in found:
-            by_study.setdefault(result.study, []).append(result)
-        best = {study: min(several, key=self._preference) for study, several in by_study.items()}
-        kept = dict.fromkeys(best, "")
-        if self.overlap != "keep":
-            for cluster in {self.clusters[study] for study in best}:
-                members = sorted(cluster & best.keys(), key=lambda study: self._size(best[study]))
-                for study in members[:-1]:
-                    kept[study] = f"may share patients with {best[members[-1]].label}, which was counted"
-        return [
-            replace(r, left_out=kept[r.study])
-            if r is best[r.study]
-            else replace(r, left_out=f"{_shortly(best[r.study])} of the same study was preferred")
-            for r in found
-        ]
-
-    def _preference(self, result: FactorEvidence) -> tuple[object, ...]:
-        return (
-            self.endpoints.index(result.endpoint),
-            self.roles.index(result.group.role),
-            _PREFERRED.index(result.analysis),
-            -(result.n_patients or 0),
-            result.level_rank,
-            # what follows only makes the choice the same in any order of the rows
-            result.row_id,
-            result.printed_factor,
-            result.printed_adverse,
-            result.printed_reference,
-            str(result.group.to_dict()),
-        )
-
-    def _size(self, result: FactorEvidence) -> tuple[object, ...]:
-        study = self.studies[result.study]
-        size, year = result.n_patients or study.n_patients or 0, study.year or 0
-        return (size, year, study.id) if self.overlap == "largest" else (year, size, study.id)
-
-
-def _shortly(result: FactorEvidence) -> str:
-    patients = "" if result.n_patients is None else f", n = {result.n_patients}"
-    return f"{result.printed_levels} ({result.endpoint}, {result.analysis}{patients})"
-
-
 def _row(
     factor: str,
     endpoint: str,
     results: Sequence[FactorEvidence],
-    choice: _Choice,
+    choice: FactorChoice,
     ratios: tuple[HazardRatios, ...],
 ) -> FactorRow:
-    chosen = choice(results)
+    chosen = [directed(result, results, choice) for result in choice(results)]
     known = {(r.adverse_level, r.reference_level) for r in chosen if r.adverse_level or r.reference_level}
     adverse, reference = known.pop() if len(known) == 1 else ("", "")
     return FactorRow(factor, endpoint, adverse, reference, tuple(chosen), ratios)
@@ -428,7 +393,7 @@ def _row(
 def _hazard_ratios(
     stratum: Stratum,
     results: Sequence[FactorEvidence],
-    choice: _Choice,
+    choice: FactorChoice,
     tau2_method: Tau2Method | Tau2Estimator,
     ci_method: CiMethod,
     cautions: list[Caution],
@@ -437,9 +402,14 @@ def _hazard_ratios(
     printed = [r for r in results if (r.printed_ratio or r.se_route or r.se_problem) and r.stratum == stratum]
     if not printed:
         return []
-    chosen = choice(r for r in printed if not r.se_problem)
+    usable = [r for r in printed if not r.se_problem]
+    apart: list[tuple[FactorEvidence, str]] = []
+    if stratum != "not stated":
+        usable, apart = of_one_kind(usable)
+    chosen = choice(usable)
     used = tuple(r for r in chosen if not r.left_out)
     reasons = [(r, "no standard error", r.se_problem) for r in printed if r.se_problem]
+    reasons += [(r, OTHER_SCALE, why) for r, why in apart]
     reasons += [(r, "not independent", r.left_out) for r in chosen if r.left_out]
     left_out = tuple(
         Exclusion(
@@ -450,7 +420,9 @@ def _hazard_ratios(
     pooled: PooledEffect | None = None
     if len(used) > 1 and stratum != "not stated":
         where = f"{used[0].factor}, {used[0].endpoint}, {stratum}"
-        cautions += _doubt_pool(used, where)
+        stepped, told = on_one_step(used, where, stacklevel=5)
+        used = tuple(stepped)
+        cautions += [*told, *_doubt_pool(used, where)]
         with warnings.catch_warnings():
             # a table of many lines would repeat itself; the cautions travel with the pooled effect
             warnings.simplefilter("ignore", NetsynthWarning)
@@ -474,14 +446,28 @@ def _doubt_pool(used: Sequence[FactorEvidence], where: str) -> list[Caution]:
             "larger than the true one and the study weighs less than it should"
         )
         said.append(caution(ImputedVarianceWarning, message, where=where, stacklevel=5))
-    wordings = {spelling(r.printed_levels): r.printed_levels for r in used}
-    if len(wordings) > 1 and any(r.mixed for r in used):
+    silent = [r.label for r in used if r.scale is None and _lacks_reference(r)]
+    if silent and len(silent) < len(used):
+        message = (
+            f"a level is not stated in {_format.listing(silent)}, whose ratio may be of another comparison than those "
+            "it is pooled with"
+        )
+        said.append(caution(HarmonisationWarning, message, where=where, stacklevel=5))
+    wordings = {spelling(w): w for w in (str(r.scale) if r.scale else r.printed_levels for r in used)}
+    if different := different_cut_points(used):
+        message = f"ratios at different cut-points are pooled: {different}"
+        said.append(caution(HarmonisationWarning, message, where=where, stacklevel=5))
+    elif len(wordings) > 1 and any(r.mixed for r in used) and not is_split_alike(used):
         message = f"ratios of different comparisons are pooled: {'; '.join(wordings[key] for key in sorted(wordings))}"
         said.append(caution(HarmonisationWarning, message, where=where, stacklevel=5))
     return said
 
 
-def _doubt_row(row: FactorRow, choice: _Choice, cautions: list[Caution]) -> None:
+def _lacks_reference(result: FactorEvidence) -> bool:
+    return not (result.printed_adverse and result.printed_reference)
+
+
+def _doubt_row(row: FactorRow, choice: FactorChoice, cautions: list[Caution]) -> None:
     if row.endpoint != ANY_ENDPOINT:
         return
     if choice.overlap == "keep":

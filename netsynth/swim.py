@@ -194,7 +194,7 @@ def _metric(analyses: Sequence[Analysis]) -> list[str]:
 
 
 def _summary_metric(summary: FactorSummary) -> list[str]:
-    bases = Counter(r.direction_basis for row in _rows_of(summary, any_endpoint=True) for r in row.counted)
+    bases = Counter(r.voted_basis for row in _rows_of(summary, any_endpoint=True) for r in row.counted)
     named = [f"{words} ({bases[basis]})" for basis, words in _BASES.items() if bases[basis]]
     said = (
         [f"The direction of the effect of the adverse level, from {_format.listing(named)}."] if named else []

@@ -112,8 +112,8 @@ def count_votes(
                 n_inferred=inferred.total(),
                 direction=_DIRECTIONS.get(found, "conflicting" if said.total() else "not stated"),
                 is_inferred=not told and inferred.total() > 0,
-                chosen=result.direction,
-                is_chosen_inferred=result.direction_basis == INFERRED,
+                chosen=result.voted_direction,
+                is_chosen_inferred=result.voted_basis == INFERRED,
                 weight=math.sqrt(sizes[result.study]),
             )
         )

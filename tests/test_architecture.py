@@ -24,6 +24,7 @@ LAYERS = {
     "results": ("results",),
     "verbs": (
         "_evidence",
+        "_factor_choice",
         "pooled_bounds",
         "differences",
         "_landmark",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsynth.certainty import GradeRule, grade_factor, overall_risk
+from netsynth.certainty import GradeRule, grade_directions, grade_factor, overall_risk
 from netsynth.data.endpoint import find_endpoint
 from netsynth.data.factor import ReportedFactor
 from netsynth.data.number import ReportedInterval, ReportedNumber
@@ -176,6 +176,39 @@ def test_imprecision_by_interval_number_and_events():
     assert graded(*alike(n_events=50, adjusted_for=covariates)).move("imprecision").proposed == 0
 
 
+def test_one_study_has_the_interval_it_prints_and_says_where_another_is_from():
+    """Wald from the rounded limits would be 1.42 to 10.7."""
+    (asked,) = [graded(factor("A", "3.9", ("1.4", "10.5"), n=90))]
+    assert asked.move("imprecision").reason == "95% CI 1.4–10.5; one study; events not stated"
+    assert asked.move("effect size").reason == "HR 3.9 (95% CI 1.4–10.5) of one study"
+    # Wald from these would be 1.01 to 3.6; what is printed decides
+    edge = graded(factor("A", "1.9", ("1.0", "3.5"))).move("imprecision").reason
+    assert edge == "95% CI 1.0–3.5 includes 1; one study; events not stated"
+    ninety = replace(factor("A", "2.0"), ci=ReportedInterval.of("1.2", "3.3", "ratio", 0.90))
+    assert graded(ninety).move("effect size").reason == "HR 2.0 (95% CI 1.1–3.7 from its 90% CI) of one study"
+    derived = factor(
+        "A",
+        n=100,
+        n_events=50,
+        analysis="univariable",
+        direction="worse",
+        pvalue=ReportedNumber("0.01", "pvalue"),
+    )
+    # z / sqrt(D / 4) = 2.5758 / 3.5355 = 0.7286, error 0.2828: 2.07, 1.19 to 3.61 before the rounding of p
+    found = graded(derived, stratum="unadjusted").move("effect size").reason
+    assert found.startswith("HR 2.1 (95% CI 1.")
+    assert found.endswith(" from p and events) of one study")
+    assert "trend_of_categories" not in "".join(move.reason for move in asked.moves)
+
+
+def test_ratios_of_a_kind_that_is_not_stated_are_not_pooled_to_be_graded():
+    made = [factor(name, "2.0", ("1.2", "3.3"), analysis="not stated") for name in "AB"]
+    message = r"^2 studies with a usable ratio; kinds of analysis that are not stated are not pooled\."
+    with pytest.raises(InvalidInputError, match=message):
+        graded(*made, stratum="not stated")
+    assert graded(made[0], stratum="not stated").k == 1
+
+
 def test_publication_bias_by_debray_from_ten_studies_on():
     events = [20, 25, 30, 40, 60, 90, 120, 200, 300, 500]
     steep = [
@@ -202,7 +235,7 @@ def test_publication_bias_by_silent_studies():
     silent = [factor(name, n=300, significance="no") for name in "XYZ"]
     found = graded(*alike(3, "1.50", ("1.15", "1.96")), *silent).move("publication bias")
     assert found.proposed == -1
-    assert "3 studies without a number bounded: HR" in found.reason
+    assert "3 studies without a number bounded, tau2 held at 0: HR" in found.reason
     assert "they could turn the conclusion" in found.reason
     small = graded(*alike(8, "3.00", ("2.40", "3.75")), factor("X", n=30, significance="no")).move(
         "publication bias"
@@ -312,3 +345,184 @@ def test_frames_text_and_notebook():
 def test_nothing_to_grade():
     with pytest.raises(InvalidInputError, match="no study has a usable matched hazard ratio to grade"):
         graded(*alike(), stratum="matched")
+
+
+# -- directions without a pooled ratio -----------------------------------------------------------------------
+
+
+def told(study, direction="worse", *, n=300, significance="yes", **more):
+    return factor(study, n=n, direction=direction, significance=significance, **more)
+
+
+def directed(*factors, phase=2, **options):
+    names = dict.fromkeys(f.study for f in factors)
+    summary = summarize_factors(Review(tuple(map(Study, names)), factors=factors))
+    return grade_directions(summary, GRADE, "OS", phase=phase, **options)
+
+
+def test_a_direction_is_graded_by_what_there_is():
+    sheet = directed(*(told(name) for name in "ABC"))
+    assert {move.domain: move.proposed for move in sheet.moves} == {
+        "study limitations": None,
+        "inconsistency": 0,
+        "indirectness": None,
+        "imprecision": None,  # 900 patients tell nothing of events
+        "publication bias": None,
+        "effect size": None,
+        "exposure gradient": None,
+    }
+    assert (sheet.stratum, sheet.k, sheet.n_patients, sheet.n_events) == ("direction", 3, 900, None)
+    assert (sheet.start, sheet.certainty, sheet.status) == ("high", "high", "incomplete")
+    assert sheet.move("imprecision").reason == (
+        "not assessable without an interval; 900 patients, events not stated by all studies; significant in 3 of 3"
+    )
+    assert sheet.move("effect size").reason == "not assessable: a direction tells no size"
+    assert sheet.clause == "certainty for OS, direction: high (incomplete)"
+    assert [directed(told("A"), phase=phase).start for phase in (1, 2, 3)] == ["moderate", "high", "high"]
+
+
+@pytest.mark.parametrize(
+    ("worse", "better", "silent", "move"),
+    [
+        (3, 1, 0, -1),  # a quarter on the other side
+        (4, 1, 0, 0),
+        (1, 1, 0, -1),
+        (0, 5, 0, 0),  # all agree that it is better
+        (7, 0, 2, 0),  # two of nine could be on the other side: below a quarter
+        (6, 0, 2, None),  # two of eight could
+        (7, 1, 2, None),  # one of eight is, three of ten could be
+        (1, 0, 0, None),
+        (1, 0, 1, None),
+    ],
+)
+def test_inconsistency_of_directions(worse, better, silent, move):
+    kinds = ["worse"] * worse + ["better"] * better + ["not stated"] * silent
+    made = [
+        told(name, kind, significance="no" if kind == "not stated" else "yes")
+        for name, kind in zip("ABCDEFGHIJ", kinds, strict=False)
+    ]
+    assert directed(*made).move("inconsistency").proposed == move
+
+
+def test_imprecision_of_a_direction_is_proposed_only_where_it_is_certain():
+    few = directed(told("A", n=150), told("B", n=249)).move("imprecision")
+    assert (few.proposed, few.reason) == (
+        -1,
+        "399 patients, so fewer than 400 events; significant in 2 of 2",
+    )
+    assert directed(told("A", n=150), told("B", n=250)).move("imprecision").proposed is None
+    assert directed(told("A", n=150), told("B", n=None)).move("imprecision").proposed is None
+    events = directed(told("A", n_events=200), told("B", n_events=199)).move("imprecision")
+    assert (events.proposed, events.reason.split(";")[0]) == (-1, "399 events, fewer than 400")
+    assert directed(told("A", n_events=200), told("B", n_events=200)).move("imprecision").proposed is None
+    alone = directed(told("A", n=900)).move("imprecision")
+    assert (alone.proposed, alone.reason) == (
+        -1,
+        "one study; 900 patients, events not stated; significant in 1 of 1",
+    )
+    # what only a significant result tells is no stated direction
+    inferred = directed(told("A", n=900), *(told(x, "not stated", n=900) for x in "BC")).move("imprecision")
+    assert (inferred.proposed, inferred.reason.split(";")[0]) == (-1, "one study states a direction")
+    none = directed(*(told(x, "not stated", n=900) for x in "BC")).move("imprecision")
+    assert (none.proposed, none.reason.split(";")[0]) == (-1, "no study states a direction")
+    assert (
+        directed(told("A", n=900), told("B", "not stated", significance="no")).move("imprecision").proposed
+        == -1
+    )
+    no = directed(*(told(name, significance="no") for name in "AB")).move("imprecision")
+    assert (no.proposed, no.reason) == (
+        -1,
+        "600 patients, events not stated by all studies; significant in 0 of 2",
+    )
+    assert (
+        directed(told("A", n=60), told("B", n=60), rule=GradeRule(information_size=100))
+        .move("imprecision")
+        .proposed
+        is None
+    )
+
+
+def test_publication_bias_by_directions_that_are_not_told():
+    # 7 of 7: p = 2 / 2**7 = 0.016; with one more better, 7 of 8: p = 2 * 9 / 2**8 = 0.070
+    known = [told(name) for name in "ABCDEFG"]
+    turned = directed(*known, told("H", "not stated", significance="no")).move("publication bias")
+    assert (turned.proposed, turned.reason) == (
+        -1,
+        "sign test p = 0.016, which 1 without a stated direction could lift above 0.05",
+    )
+    # 9 of 10: p = 2 * 11 / 2**10 = 0.021
+    stays = directed(*known, told("I"), told("J"), told("H", "not stated", significance="no"))
+    assert stays.move("publication bias").proposed == 0
+    assert directed(*known).move("publication bias").proposed is None
+    assert (
+        directed(*known[:3], told("H", "not stated", significance="no")).move("publication bias").proposed
+        is None
+    )
+
+
+def test_a_direction_that_only_a_significant_result_tells_is_no_agreement():
+    inferred = directed(*(told(name, "not stated") for name in "AB"))
+    bias, agreement = inferred.move("publication bias"), inferred.move("inconsistency")
+    assert (bias.proposed, bias.reason) == (-1, "every direction (2) is told by a significant result only")
+    assert (agreement.proposed, agreement.reason) == (
+        None,
+        "no direction is stated; 2 inferred from a significant result, which may be on the other side",
+    )
+    mixed = directed(told("A"), told("B"), *(told(name, "not stated") for name in "CD"))
+    assert mixed.move("inconsistency").proposed is None
+    assert mixed.move("publication bias").proposed is None
+    # nine of nine: p = 0.004; two more on the other side, 9 of 11: p = 2 * 67 / 2**11 = 0.065
+    nine = [told(name) for name in "ABCDEFGHI"]
+    turned = directed(*nine, *(told(name, "not stated") for name in "JK")).move("publication bias")
+    assert (turned.proposed, turned.reason) == (
+        -1,
+        "sign test p = 0.004, which 2 without a stated direction could lift above 0.05",
+    )
+
+
+def test_studies_that_do_not_name_the_factor_are_counted():
+    other = replace(told("Z"), factor="age", adverse_level="older", reference_level="younger")
+    assert directed(told("A"), told("B"), other).move("publication bias").reason == (
+        "not named by 1 of 3 studies of factors"
+    )
+
+
+def test_limitations_of_directions_count_each_study_once():
+    made = [told("A", n=10), told("B", n=1000)]
+    review = Review(
+        tuple(map(Study, "AB")), factors=made, assessments=(rated("A", "lhllll"), rated("B", "llllll"))
+    )
+    move = directed(*made, risk=overall_risk(review)).move("study limitations")
+    assert (move.proposed, move.reason) == (-1, "50% of the studies at high risk of bias by QUIPS")
+
+
+def test_directions_that_cannot_be_graded():
+    with pytest.raises(InvalidInputError, match="histologic grade, OS: no study tells a direction to grade"):
+        directed(told("A", "not stated", significance="no"))
+    summary = summarize_factors(Review((Study("A"),), factors=(told("A"),)))
+    with pytest.raises(InvalidInputError, match="certainty is of one outcome; name one of OS"):
+        grade_directions(summary, GRADE, "any", phase=1)
+    with pytest.raises(InvalidInputError, match="phase must be 1, 2 or 3"):
+        grade_directions(summary, GRADE, "OS", phase=0)
+    with pytest.raises(KeyError):
+        grade_directions(summary, "age", "OS", phase=1)
+
+
+# -- cut-points that were chosen by the outcome --------------------------------------------------------------
+
+
+def test_a_chosen_cut_point_is_a_limitation_and_takes_back_a_large_effect():
+    made = alike(4, hr="3.00", ci=("2.25", "4.00"))
+    assert graded(*made).move("effect size").proposed == 1
+    assert graded(*made).move("study limitations").proposed is None
+    two = [replace(result, notes="optimal cut-off by X-tile") for result in made[:2]]
+    sheet = graded(*two, *made[2:])
+    assert (sheet.move("effect size").proposed, sheet.move("study limitations").proposed) == (0, -1)
+    assert sheet.move("effect size").reason.endswith(
+        "which owes something to the cut-point chosen by the outcome in A (not named) and B (not named)"
+    )
+    assert sheet.move("study limitations").reason == (
+        "no ratings of risk of bias were given; cut-point chosen by the outcome in A (not named) and B (not named), "
+        "50% of the weight"
+    )
+    assert graded(*two[:1], *made[1:]).move("study limitations").proposed is None  # a quarter, and no ratings

@@ -15,12 +15,12 @@ from netsynth.data.review import Review
 from netsynth.data.study import Group, Study
 from netsynth.dependent import pool_dependent
 from netsynth.diagnose import influence, leave_one_out
-from netsynth.errors import InvalidInputError, NetsynthWarning, UnusableDataWarning
+from netsynth.errors import HarmonisationWarning, InvalidInputError, NetsynthWarning, UnusableDataWarning
 from netsynth.factor_pooling import assess_factor_asymmetry, bound_reporting, pool_factor
 from netsynth.pool import pool_effects
 from netsynth.prognostic import summarize_factors
 
-OS, RFS = map(find_endpoint, ("OS", "RFS"))
+OS, RFS, DFS = map(find_endpoint, ("OS", "RFS", "DFS"))
 Z95 = NormalDist().inv_cdf(0.975)
 GRADE = "histologic grade"
 
@@ -224,6 +224,29 @@ def test_all_results_of_a_study_are_one_cohort():
     assert len(over) == 2
 
 
+def test_ratios_of_other_scales_are_brought_to_one_or_left_out():
+    """Per 10%, per 1%, and a split: logarithm and error per 10% are ten times those per 1%."""
+    made = [
+        factor("A", "1.05", ("1.02", "1.08"), name="Ki-67", levels=("per 10%", "")),
+        factor("A", "1.01", ("1.00", "1.02"), endpoint=RFS, name="Ki-67", levels=("per 1%", "")),
+        factor("B", "1.60", ("1.20", "2.13"), name="Ki-67", levels=("per 10%", "")),
+        factor("C", "2.50", ("1.50", "4.20"), endpoint=DFS, name="Ki-67", levels=("high", "low")),
+    ]
+    summary = summarized(*made)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        pooled = pool_factor(summary, "Ki-67 index", correlation=0.5)
+    said = [str(w.message) for w in told if w.category is HarmonisationWarning]
+    assert any("C (a split, not per 10%)" in text for text in said)
+    assert set(said) <= {f"{caution.where}: {caution.message}" for caution in pooled.warnings}
+    assert pooled.study == ("A, OS", "B, OS", "A, RFS")
+    per_percent = summary.row("Ki-67 index", "RFS").ratios("adjusted").used[0]
+    assert per_percent.log_hr == pytest.approx(math.log(1.01))
+    assert (pooled.study_estimate[2], pooled.study_se[2]) == pytest.approx(
+        (10 * per_percent.log_hr, 10 * per_percent.se)
+    )
+
+
 def test_endpoints_and_kinds_can_be_chosen():
     summary = summarized(*several())
     with warnings.catch_warnings():
@@ -254,6 +277,9 @@ def test_one_cohort_is_refused_and_a_correlation_must_be_named():
         pool_factor(summary, GRADE)
     with pytest.raises(KeyError):
         pool_factor(summary, "colour", correlation=0.5)
+    single = summarized(REPORTED[0], REPORTED[1])
+    with pytest.raises(InvalidInputError, match=r"^correlation must lie above -1 and below 1; got 1\.5\.$"):
+        pool_factor(single, GRADE, correlation=1.5)
     with pytest.raises(InvalidInputError, match="strata"):
         pool_factor(summary, GRADE, correlation=0.5, strata=["both"])
 
@@ -382,27 +408,40 @@ def test_a_study_that_left_the_factor_out_of_its_model_is_silent():
     assert (study.centre, study.highest) == pytest.approx((0.0, Z95))
 
 
+def four_reported():
+    return (*REPORTED, factor("C", "1.90", ("1.30", "2.78")), factor("D", "1.75", ("1.25", "2.45")))
+
+
 def test_the_turn_of_the_conclusion_by_pooling_again():
-    three = (*REPORTED, factor("C", "1.90", ("1.30", "2.78")), factor("D", "1.75", ("1.25", "2.45")))
-    found = bounded(*three, factor("S", n=300, significance="no"), factor("T", n=200, significance="no"))
+    found = bounded(
+        *four_reported(), factor("S", n=300, significance="no"), factor("T", n=200, significance="no")
+    )
     assert found.pooled.confidence_interval().lower > 0
     turn = found.turning_log_hr
     assert -0.3 < turn < found.pooled.estimate
 
     def lower(shared):
+        """The lower end at the tau2 that is held, t on 5 degrees of freedom, written out."""
         se = np.array([2 / math.sqrt(300), 2 / math.sqrt(200)])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NetsynthWarning)
-            again = pool_effects(
-                [*found.pooled.study_estimate, *np.clip(shared, -Z95 * se, Z95 * se)],
-                se=[*found.pooled.study_se, *se],
-                measure="log_hr",
-            )
-        return again.confidence_interval().lower
+        y = np.append(found.pooled.study_estimate, np.clip(shared, -Z95 * se, Z95 * se))
+        w = 1 / (np.append(found.pooled.study_se, se) ** 2 + found.tau2_lower)
+        return w @ y / w.sum() - 2.570581835636314 / math.sqrt(w.sum())
 
     assert abs(lower(turn)) < 1e-3
     assert lower(turn + 0.02) > 0
-    assert f"found a ratio of {math.exp(turn):.2f}" in str(found)
+    assert f"the 95% CI includes 1 if the silent studies found a ratio of {math.exp(turn):.2f}" in str(found)
+
+
+def test_the_turn_and_the_limits_are_of_one_model():
+    """Where the conclusion turns an interval touches 1, so it is within the limits of all intervals."""
+    silent = (factor("S", n=300, significance="no"), factor("T", n=200, significance="no"))
+    for tau2 in (None, 0.02, (0.0, 0.02)):
+        found = bounded(*four_reported(), *silent, tau2=tau2)
+        least, most = found.confidence_bounds()
+        at = found.interval_with(np.array([found.turning_log_hr] * 2))
+        assert at.lower == pytest.approx(0, abs=1e-9)
+        assert least - 1e-9 <= at.lower <= at.upper <= most + 1e-9
+        assert found.held_interval().lower > 0
 
 
 def test_a_conclusion_that_nothing_turns():
@@ -426,6 +465,58 @@ def test_one_study_and_limits_of_tau2():
             bounded(*REPORTED, tau2=bad)
 
 
+def anew(found, theta, s, method):
+    """All studies pooled with tau2 estimated anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetsynthWarning)
+        return pool_effects(
+            [*found.pooled.study_estimate, theta],
+            se=[*found.pooled.study_se, s],
+            measure="log_hr",
+            tau2_method=method,
+        )
+
+
+def test_limits_are_said_to_be_for_the_tau2_that_is_held_and_those_of_its_limits_hold_for_all_between():
+    """By brute force over the place and the error of a silent study, tau2 estimated anew each time."""
+    made = (factor("A", "2.0", ("1.2", "3.3"), n=100), factor("B", "1.9", ("1.3", "2.8"), n=100))
+    silent = factor("C", n=60, significance="no", analysis="not stated")
+    held = bounded(*made, silent)
+    assert held.tau2_words == "tau2 held at 0"
+    assert "tau2 held at 0\n" in str(held)
+    assert "Estimated anew with the silent studies it can be larger and the limits wider" in str(held)
+    assert "any 95% CI" not in str(held)
+    places = [
+        (share * Z95 * s, s) for s in (2 / math.sqrt(60), 0.4, 0.8, 1.0, 1.5) for share in (-1, -0.5, 0, 1)
+    ]
+    again = [anew(held, theta, s, "REML") for theta, s in places]
+    assert min(x.natural for x in again) < 1.15 < held.natural_bounds.lower  # outside of what is held
+    most = max(x.tau2 for x in again)
+    wide = bounded(*made, silent, tau2=(0.0, most))
+    assert wide.tau2_words == f"tau2 from 0 to {most:.3g}"
+    assert "Estimated anew" not in str(wide)
+    (low, high), (least, top) = wide.bounds, wide.confidence_bounds()
+    for (_, s), x in zip(places, again, strict=True):
+        assert low - 1e-9 <= x.estimate <= high + 1e-9
+        half = 4.302652729749464 / math.sqrt((1 / (np.append(held.pooled.study_se, s) ** 2 + x.tau2)).sum())
+        assert least - 1e-6 <= x.estimate - half
+        assert x.estimate + half <= top + 1e-6
+
+
+def test_nothing_would_bound_the_ratio_if_tau2_were_estimated_anew():
+    """Two studies have tau2 = (difference^2 - v1 - v2) / 2, which grows with the error of one 1.96 errors away."""
+    found = bounded(factor("A", "2.0", ("1.2", "3.3"), n=100), factor("S", n=60, significance="no"))
+    v = float(found.pooled.study_se[0]) ** 2
+    for s in (3.0, 30.0, 300.0):
+        y = math.log(2.0)
+        tau2 = ((y + Z95 * s) ** 2 - v - s * s) / 2
+        w = np.array([1 / (v + tau2), 1 / (s * s + tau2)])
+        mean = (w @ [y, -Z95 * s]) / w.sum()
+        assert anew(found, -Z95 * s, s, "REML").estimate == pytest.approx(mean, abs=1e-5 * s)
+        assert mean < -0.5 * s
+    assert found.bounds.lower > -1.0  # tau2 held at 0
+
+
 def test_frames_and_text_count_everything():
     made = (*REPORTED, factor("S", n=100, significance="no"), factor("T", significance="yes"))
     found = bounded(*made)
@@ -437,3 +528,47 @@ def test_frames_and_text_count_everything():
     assert "<table>" in found._repr_html_()
     with pytest.raises(InvalidInputError, match="no study has a usable matched hazard ratio"):
         bounded(*made, stratum="matched")
+
+
+# -- cut-points ----------------------------------------------------------------------------------------------
+
+
+def split(study, at, hr, ci, **more):
+    made = factor(study, hr, ci, **more)
+    return replace(made, factor="size", adverse_level=f"> {at} cm", reference_level=f"<= {at} cm")
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda summary: pool_factor(summary, "size", correlation=0.5),
+        lambda summary: assess_factor_asymmetry(summary, "size", "OS", method="egger"),
+        lambda summary: bound_reporting(summary, "size", "OS"),
+    ],
+    ids=["pool_factor", "assess_factor_asymmetry", "bound_reporting"],
+)
+def test_cut_points_are_told_by_every_verb_that_uses_their_ratios(verb):
+    made = [
+        split("A", 5, "2.0", ("1.2", "3.3")),
+        split("B", 3, "1.6", ("1.0", "2.6"), notes="cut-off by Youden index"),
+        split("C", 5, "1.4", ("0.9", "2.2")),
+    ]
+    summary = summarized(*made)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        found = verb(summary)
+    told = {said.name: said.message for said in found.warnings}
+    assert (
+        told["HarmonisationWarning"]
+        == "ratios at different cut-points are pooled: 5 cm (A and C) and 3 cm (B)"
+    )
+    assert told["ChosenCutPointWarning"].startswith(
+        "the cut-point was chosen by the outcome in B (3 cm): there the"
+    )
+    shown = {w.category.__name__: w.filename for w in seen}
+    assert (shown["HarmonisationWarning"], shown["ChosenCutPointWarning"]) == (__file__, __file__)
+    alike = [replace(made[0], study=study) for study in "AB"] + [replace(made[2])]
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        quiet = verb(summarized(*alike))
+    assert not {"HarmonisationWarning", "ChosenCutPointWarning"} & {said.name for said in quiet.warnings}

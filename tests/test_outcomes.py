@@ -13,6 +13,9 @@ from netsynth.data.survival import ReportedSurvival, ReportedTime
 from netsynth.datasets import load_nethm
 from netsynth.errors import InvalidInputError
 from netsynth.outcomes import summarize_outcomes
+from netsynth.over_time import pool_survival
+from netsynth.prognostic import summarize_factors
+from netsynth.tables.outcomes import outcomes_table
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,14 @@ def test_warnings_of_lines_reach_the_summary():
 def test_unknown_names_are_refused():
     with pytest.raises(InvalidInputError, match=r"Unknown endpoint 'XYZ'; known are OS, DSS"):
         summarize_outcomes(small_review(), endpoints=["XYZ"])
+    for name, word in (
+        ("endpoints", "OS"),
+        ("proportions", "symptom_relief"),
+        ("sets", "core"),
+        ("roles", "arm"),
+    ):
+        with pytest.raises(InvalidInputError, match=f"^{name} must be a list of .*words; got '{word}'"):
+            summarize_outcomes(load_nethm(), **{name: word})
     with pytest.raises(InvalidInputError, match=r"No study reports 'relief'; reported are none\."):
         summarize_outcomes(small_review(), proportions=["relief"])
     with pytest.raises(InvalidInputError, match="min_studies must be a whole number of at least 0; got -1"):
@@ -152,3 +163,28 @@ def test_unknown_names_are_refused():
 def test_landmarks_and_endpoints_can_be_chosen():
     summary = summarize_outcomes(small_review(), endpoints=[find_endpoint("OS")], landmarks_months=[60, 120])
     assert [(row.label, row.k) for row in summary.rows] == [("5-year OS", 2)]
+
+
+def test_a_set_that_no_result_belongs_to_is_refused(nethm):
+    """The words of the review's tables, read from its files by hand."""
+    message = (
+        "No result belongs to evidence set cor; the review has (none), comparator, core, duplicate, mixed, "
+        "mixed_newer, mixed_subgroup, newer and subgroup."
+    )
+    asked = (
+        lambda sets: summarize_outcomes(nethm, sets=sets),
+        lambda sets: nethm.select_survival("OS", 60, sets=sets),
+        lambda sets: nethm.select_times("PFS", sets=sets),
+        lambda sets: nethm.select_proportions("symptom_relief", sets=sets),
+        lambda sets: summarize_factors(nethm, sets=sets),
+        lambda sets: pool_survival(nethm, "OS", sets=sets),
+        lambda sets: outcomes_table(nethm, sets=sets),
+    )
+    for ask in asked:
+        with pytest.raises(InvalidInputError) as error:
+            ask(["core", "cor"])
+        assert str(error.value) == message
+        with pytest.raises(
+            InvalidInputError, match="sets must be a list of one or more words; got 'mixed_newer'"
+        ):
+            ask("mixed_newer")

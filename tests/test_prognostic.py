@@ -17,6 +17,7 @@ from netsynth.data.review import Review
 from netsynth.data.study import Group, Study
 from netsynth.datasets import load_nethm
 from netsynth.errors import (
+    ChosenCutPointWarning,
     HarmonisationWarning,
     ImputedVarianceWarning,
     InconsistentReportWarning,
@@ -24,7 +25,9 @@ from netsynth.errors import (
     OverlapWarning,
 )
 from netsynth.prognostic import summarize_factors
+from netsynth.pvalues import combine_pvalues
 from netsynth.results.directions import DirectionCount
+from netsynth.votes import count_votes
 
 OS, DFS, RFS = map(find_endpoint, ("OS", "DFS", "RFS"))
 Z95 = NormalDist().inv_cdf(0.975)
@@ -46,7 +49,9 @@ def factor(
         endpoint,
         *levels,
         analysis=more.pop("analysis", "multivariable"),
-        hazard_ratio=None if hr is None else ReportedNumber(hr, "ratio"),
+        hazard_ratio=None
+        if hr is None
+        else ReportedNumber(hr.lstrip("<"), "ratio", "<" if hr[0] == "<" else "="),
         ci=None if ci is None else ReportedInterval.of(*ci, "ratio", 0.95),
         pvalue=None if p is None else ReportedNumber(p.lstrip("<>"), "pvalue", sign),
         significance=more.pop("significance", "yes"),
@@ -96,44 +101,56 @@ def test_results_counted_in_the_packaged_review(nethm, name, endpoint):
     assert " ".join(sorted(result.row_id for result in counted)) == COUNTED[name, endpoint]
 
 
-# Worse, better, not stated; p of u of q by hand, 2 * sum C(q, i) / 2**q, and its bounds with all directions known.
+# Worse, better, not stated, inferred, from the rows above: only PG003 and PG053 print a ratio, no row a direction. p of
+# u of q by hand, 2 * sum C(q, i) / 2**q, of the stated ones; its bounds with all that are inferred or unknown on one
+# side, or half on each.
 @pytest.mark.parametrize(
     ("name", "endpoint", "counts", "pvalue", "bounds"),
     [
-        ("completeness of resection", "OS", (7, 0, 1), 2 / 2**7, (2 / 2**8, 2 * 9 / 2**8)),
-        ("completeness of resection", "any", (10, 0, 1), 2 / 2**10, (2 / 2**11, 2 * 12 / 2**11)),
-        ("extrahepatic disease", "OS", (3, 0, 0), 2 / 2**3, (2 / 2**3, 2 / 2**3)),
-        ("histologic grade", "any", (3, 0, 1), 2 / 2**3, (2 / 2**4, 2 * 5 / 2**4)),
-        ("liver resection", "OS", (5, 0, 1), 2 / 2**5, (2 / 2**6, 2 * 7 / 2**6)),
-        ("age", "any", (0, 1, 1), 1.0, (0.5, 1.0)),
-        ("sex", "OS", (0, 0, 1), math.nan, (1.0, 1.0)),
+        ("completeness of resection", "OS", (7, 0, 1, 7), math.nan, (2 / 2**8, 1.0)),
+        ("completeness of resection", "any", (10, 0, 1, 10), math.nan, (2 / 2**11, 1.0)),
+        ("extrahepatic disease", "OS", (3, 0, 0, 2), 1.0, (2 / 2**3, 1.0)),
+        ("histologic grade", "any", (3, 0, 1, 2), 1.0, (2 / 2**4, 1.0)),
+        ("liver resection", "OS", (5, 0, 1, 5), math.nan, (2 / 2**6, 1.0)),
+        ("age", "any", (0, 1, 1, 1), math.nan, (0.5, 1.0)),
+        ("sex", "OS", (0, 0, 1, 0), math.nan, (1.0, 1.0)),
     ],
 )
 def test_directions_of_the_packaged_review(nethm, name, endpoint, counts, pvalue, bounds):
     found = nethm.row(name, endpoint).directions
-    assert (found.n_worse, found.n_better, found.n_not_stated) == counts
+    assert (found.n_worse, found.n_better, found.n_not_stated, found.n_inferred) == counts
     assert found.pvalue == pytest.approx(pvalue, rel=1e-12, nan_ok=True)
     assert found.pvalue_bounds == pytest.approx(bounds, rel=1e-12)
 
 
 def test_what_the_published_review_concluded_is_told_with_its_counts(nethm):
     lines = {line.split(" (")[0]: line for line in nethm.narrative().splitlines()}
+    extrahepatic = (
+        nethm.row("extrahepatic disease", "OS").ratios("adjusted").words().removesuffix(" from one study")
+    )
+    grade = (
+        nethm.row("histologic grade", "RFS").ratios("adjusted").words("RFS").removesuffix(" from one study")
+    )
+    assert extrahepatic.startswith("adjusted HR 3.0")
+    assert grade.startswith("adjusted HR for RFS 1.6")
     assert lines["Extrahepatic disease"] == (
         "Extrahepatic disease (present vs absent; OS): 3 studies (413 patients in the 2 that state them); "
-        "worse in 3 of 3 studies with a direction (95% CI 29–100%; sign test p = 0.25); significant in 3 of 3; "
-        "adjusted HR 3.0 from one study; no usable adjusted HR in 2 studies."
+        "worse in 1 of 1 study with a stated direction; direction inferred from a significant result in 2 (worse in "
+        "2), so p is anything from 0.25 to 1; significant in 3 of 3; "
+        f"{extrahepatic} from one study; no usable adjusted HR in 2 studies."
     )
     assert lines["Histologic grade"] == (
-        "Histologic grade (higher vs lower; any of OS, RFS): 4 studies (573 patients); worse in 3 of 3 studies "
-        "with a direction (95% CI 29–100%; sign test p = 0.25); direction not stated in 1, so p is "
-        "anything from 0.12 to 0.62; significant in 2 of 4; adjusted HR for RFS 1.6 from one study."
+        "Histologic grade (higher vs lower; any of OS, RFS): 4 studies (573 patients); worse in 1 of 1 study "
+        "with a stated direction; direction not stated in 1 and inferred from a significant result in 2 (worse in 2), "
+        f"so p is anything from 0.12 to 1; significant in 2 of 4; {grade} from one study."
     )
     assert lines["Completeness of resection"] == (
         "Completeness of resection (incomplete vs complete; any of OS, PFS, DFS, recurrence, "
         "late recurrence, early intrahepatic recurrence): 11 studies (1157 patients in the 10 that state them); "
-        "worse in 10 of 10 studies with a direction "
-        "(95% CI 69–100%; sign test p = 0.002); direction not stated in 1, so p is anything from < 0.001 to 0.012; "
-        "significant in 10 of 11; adjusted HR for late recurrence 3.9 (1.4–10.5) from one study; "
+        "no direction stated in 11 studies; direction inferred from a significant result in 10 (worse in 10), by the "
+        "level it names as adverse, which no test can rest on; "
+        "significant in 10 of 11; adjusted HR for late recurrence 3.9 (1.4–10.5) from one study, g1early_nd, not among "
+        "those counted, since it may share patients; "
         "2 further studies not counted because patients may be shared."
     )
 
@@ -178,6 +195,8 @@ def check_numbers(summary):
     for factor_, line in zip(summary.factors, summary.narrative().splitlines(), strict=True):
         body = line
         for row in summary.rows:
+            for label in (r.label for r in row.results if len(r.label) > 1):
+                body = body.replace(label, "")
             for name in (row.factor, row.levels, row.endpoint.replace("_", " "), "95% CI", "95% PI"):
                 body = body.replace(name, "").replace(f"{name[:1].upper()}{name[1:]}", "") if name else body
         found = re.findall(r"\d+(?:\.\d+)?", body)
@@ -297,9 +316,18 @@ def test_a_pooled_ratio_is_told_with_its_doubt():
 
 
 def test_the_narrative_claims_no_more_than_its_data():
-    wide = narrated(factor("A", *around(1.1)), factor("B", *around(1.0001)))
-    assert "which is no evidence of a difference and none of its absence" in wide
-    apart = [factor(f"S{i}", *around(hr)) for i, hr in enumerate((1.3, 4.5, 1.9, 2.4, 3.9))]
+    flat = [
+        factor(study, *around(hr), significance="no") for study, hr in (("A", 1.1), ("B", 1.0001), ("C", 1.2))
+    ]
+    wide = narrated(*flat)
+    assert wide.endswith("pooled from 3 studies, compatible with no difference.")
+    assert narrated(*flat[:2]).endswith(
+        "pooled from 2 studies, compatible with no difference; by mHK, a t interval with one degree of freedom, two "
+        "studies tell little."
+    )
+    wald = quietly(review(*flat[:2]), ci_method="wald")
+    assert wald.narrative().endswith("pooled from 2 studies, compatible with no difference.")
+    apart = [factor(f"S{i}", *around(hr)) for i, hr in enumerate((1.9, 4.5, 1.9, 2.4, 3.9))]
     assert "no difference or the opposite possible in a new study" in narrated(*apart)
     strong = [factor(f"S{i}", *around(hr)) for i, hr in enumerate((2.9, 3.0, 3.1, 3.0, 2.95))]
     certain = narrated(*strong)
@@ -338,7 +366,7 @@ def test_the_frame_of_pooled_ratios():
 
 def test_kinds_of_analysis_are_pooled_apart():
     kinds = [kind for kind in ("multivariable", "matched", "univariable", "not stated") for _ in range(2)]
-    results = [factor(f"S{i}", *around(1.5 + i / 10), analysis=kind) for i, kind in enumerate(kinds)]
+    results = [factor(f"S{i}", *around(1.9 + i / 10), analysis=kind) for i, kind in enumerate(kinds)]
     row = summarize_factors(review(*results)).row("histologic grade", "OS")
     strata = {ratios.stratum: ratios for ratios in row.hazard_ratios}
     assert {name: [r.study for r in found.used] for name, found in strata.items()} == {
@@ -390,7 +418,7 @@ def test_ratios_that_cannot_be_used_are_listed_and_still_counted():
 
 def test_one_ratio_a_cluster_is_pooled():
     results = [factor("A", "2.0", ("1.1", "3.9"), n=50), factor("B", "1.8", ("1.1", "2.9"), n=90)]
-    results.append(factor("C", "1.4", ("0.8", "2.3"), n=10))
+    results.append(factor("C", "1.4", ("0.8", "2.3"), n=10, significance="no"))
     ratios = summarize_factors(review(*results, A=("B",))).row("histologic grade", "OS").ratios("adjusted")
     assert [result.study for result in ratios.used] == ["B", "C"]
     assert [(e.study, e.kind, e.reason) for e in ratios.left_out] == [
@@ -482,7 +510,11 @@ def test_comparators_duplicates_and_other_sets_are_left_out_with_the_reason():
 @pytest.mark.parametrize(
     ("given_", "direction", "basis"),
     [
-        ({"hr": "1.2", "direction": "better"}, "worse", "hazard ratio"),
+        ({"hr": "1.2"}, "worse", "hazard ratio"),
+        # a bound that leaves the side open tells no direction, though its logarithm is known
+        ({"hr": "<2.0", "direction": "better"}, "better", "stated"),
+        ({"hr": "<2.0", "significance": "no"}, "not stated", ""),
+        ({"hr": "<0.8"}, "better", "hazard ratio"),
         ({"hr": "0.8", "significance": "no"}, "better", "hazard ratio"),
         ({"hr": "1.0"}, "none", "hazard ratio"),
         ({"hr": "0.8", "hazard_ratio_for": "well"}, "worse", "hazard ratio"),
@@ -590,7 +622,7 @@ def test_levels_taken_to_point_the_same_way_are_told():
 
 
 def test_a_lopsided_interval_is_told():
-    said = told(InconsistentReportWarning, review(factor("A", "2.0", ("0.5", "4.0"))))
+    said = told(InconsistentReportWarning, review(factor("A", "2.0", ("0.5", "4.0"), significance="no")))
     assert said.where == "A"
     assert said.message == (
         "grade, OS: the confidence interval 0.5–4.0 is not symmetric around the hazard ratio 2.0 on the log scale, "
@@ -619,6 +651,14 @@ def test_doubts_of_pooling_travel_with_the_summary():
         (
             {"roles": ["whole"]},
             "roles must be one of overall, arm, subgroup, comparator; got 'whole'.",
+        ),
+        ({"roles": "overall"}, "roles must be a list of one or more words; got 'overall'."),
+        ({"roles": ()}, "roles must be a list of one or more words; got ()."),
+        ({"endpoints": "OS"}, "endpoints must be a list of words; got 'OS'."),
+        ({"sets": "core"}, "sets must be a list of one or more words; got 'core'."),
+        (
+            {"sets": ["cor"]},
+            "No result belongs to evidence set cor; the review names none; leave sets out.",
         ),
     ],
 )
@@ -658,9 +698,9 @@ def test_it_prints_as_a_table_that_claims_nothing(nethm):
     assert header == (
         "factor endpoint k patients worse better not stated sign test p bounds of p significant hazard ratio"
     )
-    assert row == "completeness of resection any 11 1157 10 1 0.002 < 0.001 to 0.012 10 of 11"
+    assert row == "completeness of resection any 11 1157 10 1 < 0.001 to 1 10 of 11"
     lines = [line for line in text.splitlines() if line.startswith("  extrahepatic disease")]
-    assert [line.split()[2:7] for line in lines] == [["OS", "3", "413", "3", "0.25"]]
+    assert [line.split()[2:9] for line in lines] == [["OS", "3", "413", "3", "0.25", "to", "1"]]
     for sentence in (
         "Counting directions says nothing about the size of an effect.",
         "Counts of significant results depend on the size of the studies and are no evidence of an effect.",
@@ -692,6 +732,8 @@ def test_the_mapping_prints_what_went_where():
 def test_an_unknown_row_is_a_key_error(nethm):
     with pytest.raises(KeyError, match="no row for 'stage', 'any'; factors are completeness of resection, "):
         nethm.row("stage")
+    with pytest.raises(KeyError, match="no row for 'age', 'RFS'; endpoints of age are any, OS, DSS"):
+        nethm.row("age", "RFS")
 
 
 @pytest.mark.parametrize(
@@ -703,7 +745,7 @@ def test_an_unknown_row_is_a_key_error(nethm):
         ),
         (
             DirectionCount(0, 1, 1),
-            "worse in 0 of 1 study with a direction (0%, 95% CI 0–98%); no difference in 1",
+            "better in 1 of 1 study with a direction (100%, 95% CI 3–100%); no difference in 1",
         ),
         (
             DirectionCount(9, 0, 1, 2),
@@ -711,6 +753,13 @@ def test_an_unknown_row_is_a_key_error(nethm):
             "direction not stated in 2, so p is anything from < 0.001 to 0.065",
         ),
         (DirectionCount(0, 0, 0, 2), "no direction known in 2 studies"),
+        # 3 of 3: the lower end of the exact interval is the cube root of 0.025, which is 0.292
+        (
+            DirectionCount(0, 3),
+            "better in 3 of 3 studies with a direction (100%, 95% CI 29–100%; sign test p = 0.25)",
+        ),
+        (DirectionCount(0, 0, 2), "no difference in 2 studies"),
+        (DirectionCount(0, 0, 2, 1), "no difference in 2 of 3 studies; direction not stated in 1"),
     ],
 )
 def test_a_count_in_words(count, text):
@@ -871,16 +920,17 @@ def crude(study, p, *, n_events=80, direction="worse", **more):
 
 def test_a_pvalue_with_events_and_a_direction_is_pooled():
     """Against the formula of Tierney (2007): z over the root of a quarter of the events."""
-    results = [crude("A", "0.03"), factor("B", *around(1.6), analysis="univariable")]
+    results = [crude("A", "0.03"), factor("B", *around(1.9), analysis="univariable")]
     ratios = summarize_factors(review(*results)).row("histologic grade", "OS").ratios("unadjusted")
     derived = next(result for result in ratios.used if result.study == "A")
     assert derived.log_hr == pytest.approx(NormalDist().inv_cdf(0.985) / math.sqrt(20))
-    assert (derived.se_route, derived.printed_ratio, derived.ratio) == ("p-value and events", "", "1.6")
+    assert (derived.se_route, derived.printed_ratio, derived.is_derived) == ("p-value and events", "", True)
+    assert derived.ratio == "1.6 (1.0–2.6), from p and events"  # 2 x 1.96 x 0.224 wide, and the rounding of p
     assert ratios.pooled.k == 2
 
 
 def test_it_is_turned_with_the_levels():
-    results = [crude("A", "0.03", direction="better", levels=("well", "poor")), factor("B", *around(1.6))]
+    results = [crude("A", "0.03", direction="better", levels=("well", "poor")), factor("B", *around(1.9))]
     row = summarize_factors(review(*results)).row("histologic grade", "OS")
     (derived,) = row.ratios("unadjusted").used
     assert derived.orientation == "inverted"
@@ -904,7 +954,385 @@ def test_an_adjusted_pvalue_with_events_gives_none():
 
 
 def test_a_disagreement_reaches_the_summary():
-    odd = factor("A", "0.45", ("0.30", "0.68"), "0.5", analysis="univariable", n_events=142)
+    odd = factor(
+        "A", "0.45", ("0.30", "0.68"), "0.5", analysis="univariable", n_events=142, significance="not stated"
+    )
     with pytest.warns(InconsistentReportWarning, match="A: grade, OS: what is printed disagrees: 0.45"):
         found = summarize_factors(review(odd))
     assert any("disagrees" in said.message for said in found.warnings)
+
+
+# --- cut-points
+
+
+def split(study, at, hr="2.0", ci=("1.2", "3.3"), **more):
+    return factor(study, hr, ci, name="tumour size", levels=(f"> {at}", f"<= {at}"), **more)
+
+
+def doubts(summary):
+    return [(said.name, said.where, said.message) for said in summary.warnings]
+
+
+def test_a_cut_point_chosen_by_the_outcome_is_told_wherever_its_ratio_goes():
+    made = [
+        split("A", "5 cm"),
+        split("B", "5 cm", notes="optimal cut-off by maximally selected rank statistics"),
+    ]
+    with pytest.warns(ChosenCutPointWarning, match=r"^tumour size: the cut-point .* in B \(5 cm\)") as seen:
+        summary = summarize_factors(review(*made))
+    assert [w.filename for w in seen if w.category is ChosenCutPointWarning] == [__file__]
+    message = (
+        "the cut-point was chosen by the outcome in B (5 cm): there the ratio is too far from 1 and the p-value too "
+        "small, by how much nothing printed tells"
+    )
+    assert [said for said in doubts(summary) if said[0] == "ChosenCutPointWarning"] == [
+        ("ChosenCutPointWarning", "tumour size", message)
+    ]
+    assert message in str(summary)
+    clause = "cut-point chosen by the outcome in B (5 cm), so the ratio is too far from 1 and the p-value too small"
+    assert f"; {clause}." in summary.narrative()
+    frame = summary.evidence_frame()
+    assert list(zip(frame.study, frame.cut_point, frame.cut_point_chosen, strict=True)) == [
+        ("A", "5 cm", False),
+        ("B", "5 cm", True),
+    ]
+    row = summary.pooled_frame().iloc[0]
+    assert (row.k_cut_point_chosen, row.different_cut_points) == (1, "")
+
+
+def test_a_chosen_cut_point_is_told_without_a_ratio_and_without_its_value():
+    made = [factor("A", p="0.03", name="Ki-67", levels=("high", "low"), notes="cut-off by ROC analysis")]
+    with pytest.warns(ChosenCutPointWarning, match=r"chosen by the outcome in A \(not named\)"):
+        summary = summarize_factors(review(*made))
+    assert "cut-point chosen by the outcome in A (not named)" in summary.narrative()
+
+
+def test_a_result_that_is_neither_counted_nor_used_is_not_told():
+    better = split("A", "5 cm")
+    other = split("A", "5 cm", hr="3.0", ci=("1.5", "6.0"), analysis="not stated", notes="optimal cut-off")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ChosenCutPointWarning)
+        assert (
+            "chosen"
+            not in summarize_factors(review(better, replace(other, hazard_ratio=None, ci=None))).narrative()
+        )
+
+
+@pytest.mark.parametrize(
+    ("ats", "told_"),
+    [
+        (("5 cm", "5 cm"), ""),
+        (("5 cm", "50 mm"), ""),
+        (("5 cm", "5"), ""),
+        (("5 cm", "3 cm"), "5 cm (A) and 3 cm (B)"),
+        (("5 cm", "3 cm", "50 mm"), "5 cm (A and C) and 3 cm (B)"),
+    ],
+)
+def test_ratios_at_different_cut_points_are_told(ats, told_):
+    made = [split(study, at) for study, at in zip("ABC", ats, strict=False)]
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        summary = summarize_factors(review(*made))
+    said = [each for each in doubts(summary) if each[0] == "HarmonisationWarning" and "pooled" in each[2]]
+    where = "tumour size, OS, adjusted"
+    message = f"ratios at different cut-points are pooled: {told_}"
+    assert said == ([("HarmonisationWarning", where, message)] if told_ else [])
+    clause = f", split at different cut-points: {told_}"
+    assert (clause in summary.narrative()) == bool(told_)
+    assert summary.pooled_frame().different_cut_points[0] == told_
+
+
+def test_a_study_that_names_no_cut_point_stands_beside_those_that_do():
+    made = [
+        split("A", "5 cm"),
+        split("B", "3 cm"),
+        factor("C", "1.5", ("1.1", "2.0"), name="tumour size", levels=("large", "small")),
+    ]
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        three, two = (summarize_factors(review(*rows)) for rows in (made, made[::2]))
+    pooled = [[text for _, _, text in doubts(summary) if "are pooled" in text] for summary in (three, two)]
+    assert pooled == [
+        ["ratios at different cut-points are pooled: 5 cm (A), 3 cm (B) and not named (C)"],
+        # with one cut-point nobody knows whether they differ, so the wordings are told
+        ["ratios of different comparisons are pooled: > 5 cm vs <= 5 cm; large vs small"],
+    ]
+
+
+def test_cut_points_of_a_ratio_for_the_other_level_are_the_same():
+    turned = factor("B", "0.5", ("0.3", "0.8"), name="tumour size", levels=("<= 5 cm", "> 5 cm"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        summary = summarize_factors(review(split("A", "5 cm"), turned))
+    (ratios,) = summary.row("tumour size", "OS").hazard_ratios
+    assert (ratios.k, ratios.cut_points) == (2, "")
+
+
+# --- what a record says that cannot all be right
+
+
+def test_words_that_contradict_the_numbers_are_told():
+    """Of G3 against G1/2: a ratio of 2.0 is worse, and p = 0.4 is not significant at 0.05."""
+    odd = factor("A", "2.0", p="0.4", levels=("G3", "G1/2"), direction="better")
+    with pytest.warns(InconsistentReportWarning) as caught:
+        summary = summarize_factors(review(odd))
+    assert sorted(str(warning.message) for warning in caught) == [
+        "A: grade, OS: G3 is said to do better, yet the ratio for G3 is 2.0",
+        "A: grade, OS: said to be significant, with p = 0.4",
+    ]
+    assert {warning.filename for warning in caught} == {__file__}
+    assert [said.where for said in summary.warnings] == ["A", "A"]
+
+
+# --- inferred directions
+
+
+def test_an_inferred_direction_of_one_study_is_called_so():
+    line = narrated(factor("A", n=80))
+    assert (
+        "one study (80 patients); worse with the first level (inferred from a significant result); " in line
+    )
+
+
+def test_inferred_directions_are_in_no_test():
+    """Ten significant results that only name a level: no test, whatever they name."""
+    summary = quietly(review(*(factor(f"S{i}") for i in range(10))))
+    row = summary.row("histologic grade").directions
+    assert (row.n_stated, row.n_inferred_worse, row.problem != "") == (0, 10, True)
+    assert math.isnan(row.pvalue)
+    assert (
+        "10 studies; no direction stated in 10 studies; direction inferred from a significant result in 10 (worse in "
+        "10), by the level it names as adverse, which no test can rest on; significant in 10 of 10"
+    ) in summary.narrative()
+    assert "inferred directions are in no test" in " ".join(str(summary).split())
+    frame = summary.summary_frame().set_index("endpoint").loc["OS"]
+    assert (frame.n_stated, frame.n_direction_inferred, frame.n_inferred_worse) == (0, 10, 10)
+
+
+# --- directions of the other results of a study
+
+
+def silent(study="A", **more):
+    """An adjusted result of which only "not significant" is known."""
+    return factor(study, significance="no", row_id=f"{study} adjusted", **more)
+
+
+def test_a_study_without_a_direction_takes_that_of_its_next_result():
+    crude_ = factor("A", "2.0", ("1.2", "3.3"), analysis="univariable")
+    summary = quietly(review(silent(), crude_))
+    row = summary.row("histologic grade", "OS")
+    (counted,) = row.counted
+    assert (counted.row_id, counted.direction, counted.direction_basis) == ("A adjusted", "not stated", "")
+    assert (counted.voted_direction, counted.voted_basis) == ("worse", "hazard ratio")
+    assert str(counted).endswith("direction: not stated; worse by its univariable result")
+    assert row.directions == DirectionCount(1, 0)
+    assert (
+        "; worse with the first level by its univariable result; significant in 0 of 1; "
+        in summary.narrative()
+    )
+    frame = summary.summary_frame().set_index("endpoint").loc["OS"]
+    assert (frame.n_worse, frame.n_direction_from_another_result) == (1, 1)
+
+
+def test_the_side_of_its_p_value_stays_unknown():
+    """A p-value of 0.4 of the adjusted result has no side because the unadjusted ratio is above 1."""
+    made = [factor(s, p="0.4", significance="no", row_id=s) for s in "AB"]
+    made += [factor(s, "2.0", ("1.2", "3.3"), analysis="univariable") for s in "AB"]
+    row = quietly(review(*made)).row("histologic grade", "OS")
+    assert row.directions.n_worse == 2
+    assert {result.direction for result in row.counted} == {"not stated"}
+    with pytest.raises(InvalidInputError, match="direction"):
+        combine_pvalues(row)
+
+
+def test_votes_count_that_direction_once():
+    """The study has one result that is not stated and one that is worse."""
+    made = review(silent(), factor("A", "2.0", ("1.2", "3.3"), analysis="univariable"))
+    row = quietly(made).row("histologic grade", "OS")
+    votes = count_votes(row)
+    assert votes.chosen == row.directions
+    (study,) = votes.studies
+    assert (study.n_worse, study.n_not_stated, study.chosen) == (1, 1, "worse")
+
+
+def test_a_stated_direction_is_taken_before_an_inferred_one():
+    named = factor("A", analysis="matched")
+    stated_ = factor("A", "0.5", ("0.3", "0.8"), analysis="univariable")
+    (counted,) = quietly(review(silent(), named, stated_)).row("histologic grade", "OS").counted
+    assert (counted.voted_direction, counted.direction_from) == ("better", "univariable result")
+    (counted,) = quietly(review(silent(), named)).row("histologic grade", "OS").counted
+    assert (counted.voted_basis, counted.direction_from) == ("named adverse level", "matched result")
+
+
+def test_a_direction_of_other_levels_or_studies_is_not_taken():
+    other = factor("A", "2.0", ("1.2", "3.3"), analysis="univariable", levels=("aneuploid", "diploid"))
+    for made in ((silent(), other), (silent(), factor("B", "2.0", ("1.2", "3.3")))):
+        row = quietly(review(*made)).row("histologic grade", "OS")
+        assert [r.voted_direction for r in row.counted if r.study == "A"] == ["not stated"]
+
+
+def test_a_result_that_is_not_counted_takes_no_direction():
+    smaller = silent(n=5, levels=("moderate", "well"))
+    row = quietly(review(silent(n=9), smaller, factor("A", "2.0", ("1.2", "3.3"), analysis="univariable")))
+    results = row.row("histologic grade", "OS").results
+    assert [bool(r.direction_from) for r in results] == [True, False, False]
+
+
+def test_several_of_them_are_counted_in_the_line():
+    made = [
+        silent(),
+        factor("A", "2.0", ("1.2", "3.3"), analysis="univariable"),
+        factor("B", "2.0", ("1.2", "3.3")),
+    ]
+    line = narrated(*made)
+    assert (
+        "worse in 2 of 2 studies with a direction (95% CI 16–100%; sign test p = 0.50); direction by another result"
+        in line
+    )
+    assert "of the same study in 1; " in line
+
+
+# --- ratios of studies that are not counted
+
+
+def test_a_ratio_of_a_study_that_is_not_counted_is_named():
+    """B is larger and is counted; it prints no ratio, so that of A is used, which may share its patients."""
+    made = review(factor("A", "2.0", ("1.2", "3.3"), n=40), factor("B", n=90), A=("B",))
+    line = quietly(made).narrative()
+    assert "one study (90 patients)" in line
+    assert (
+        "adjusted HR 2.0 (1.2–3.3) from one study, A, not among those counted, since it may share patients; 1 further"
+    ) in line
+    three = review(
+        factor("A", "2.0", ("1.2", "3.3"), n=40),
+        factor("B", n=90),
+        factor("C", "2.0", ("1.2", "3.3")),
+        A=("B",),
+    )
+    line = quietly(three).narrative()
+    assert "; of these studies A is not among those counted, since it may share patients; " in line
+
+
+# --- continuous factors
+
+
+def per(study, step, hr, ci, **more):
+    return factor(study, hr, ci, name="Ki-67", levels=(step, ""), **more)
+
+
+ONE = per("A", "per 1%", "1.05", ("1.02", "1.08"))
+TEN = per("B", "per 10% increase", "1.60", ("1.20", "2.13"))
+HIGH = factor("C", "2.5", ("1.5", "4.2"), name="Ki-67", levels=("high", "low"))
+
+
+def test_a_ratio_per_unit_is_never_pooled_with_a_split():
+    summary = quietly(review(ONE, HIGH))
+    ratios = summary.row("Ki-67 index", "OS").ratios("adjusted")
+    assert ([r.study for r in ratios.used], ratios.pooled) == (["C"], None)
+    assert [(out.study, out.kind, out.reason) for out in ratios.left_out] == [
+        ("A", "another scale", "per 1%, not a split")
+    ]
+    assert (
+        "adjusted HR 2.5 (1.5–4.2) from one study; no usable adjusted HR in 1 study (per 1%, not a split)"
+        in (summary.narrative())
+    )
+    row = summary.pooled_frame().iloc[0]
+    assert (row.scale, row.k_other_scale, row.k_without) == ("", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("made", "used", "reason"),
+    [
+        ((ONE, TEN, HIGH), "AB", "a split, not per 10%"),
+        ((ONE, HIGH, replace(HIGH, study="D")), "CD", "per 1%, not a split"),
+        ((ONE, per("B", "per doubling", "1.5", ("1.2", "1.9"), n=90)), "B", "per 1%, not per doubling"),
+        ((ONE, per("B", "per SD", "1.5", ("1.2", "1.9"), n=90)), "B", "per 1%, not per SD"),
+        ((ONE, per("B", "per 1% decrease", "0.95", ("0.92", "0.98"), n=90)), "B", "per 1%, not per 1% lower"),
+        ((ONE, per("B", "per unit", "1.5", ("1.2", "1.9"), n=90)), "B", "per 1%, not per unit"),
+        ((replace(ONE, group=Group(n_total=500)), HIGH), "A", "a split, not per 1%"),
+    ],
+)
+def test_the_kind_of_most_studies_is_pooled(made, used, reason):
+    for order in (made, made[::-1]):
+        ratios = quietly(review(*order)).row("Ki-67 index", "OS").ratios("adjusted")
+        assert sorted(r.study for r in ratios.used) == list(used)
+        assert {out.reason for out in ratios.left_out} == {reason}
+
+
+def test_studies_that_share_patients_count_once_for_the_kind():
+    """Two per 1% of one cohort against one split of more patients than either."""
+    sizes = {"A": 50, "B": 60, "C": 100}
+    made = [replace(r, group=Group(n_total=sizes[r.study])) for r in (ONE, replace(ONE, study="B"), HIGH)]
+    ratios = quietly(review(*made, A=("B",))).row("Ki-67 index", "OS").ratios("adjusted")
+    assert [r.study for r in ratios.used] == ["C"]
+
+
+def test_steps_of_one_scale_are_brought_to_the_most_common():
+    """METHODS: theta / dx and se / dx. Two ratios per 10% and one per 1%, whose logarithm and error go times ten."""
+    made = [ONE, TEN, replace(TEN, study="D")]
+    with pytest.warns(HarmonisationWarning) as caught:
+        summary = summarize_factors(review(*made))
+    message = (
+        "Ki-67 index, OS, adjusted: log ratios were multiplied so that all are per 10%: A, per 1% (10 times)"
+    )
+    assert message in [str(warning.message) for warning in caught]
+    assert not [w for w in caught if "different comparisons" in str(w.message)]
+    ratios = summary.row("Ki-67 index", "OS").ratios("adjusted")
+    found = next(r for r in ratios.used if r.study == "A")
+    printed = (math.log(1.08 / 1.02) / 2 / Z95) ** 2 + (0.01 / 1.05) ** 2 / 12
+    assert found.log_hr == pytest.approx(10 * math.log(1.05), rel=1e-12)
+    assert found.se == pytest.approx(10 * math.sqrt(printed), rel=1e-12)
+    assert found.log_ci_upper == pytest.approx(10 * math.log(1.08), rel=1e-12)
+    assert (found.scale_factor, ratios.scale) == (pytest.approx(10.0), "per 10%")
+    assert found.printed_ratio == "1.05 (1.02–1.08)"
+    # 1.05 ** 10 is 1.629, with limits 1.219 and 2.159
+    assert found.ratio == "1.6 (1.2–2.2)"
+    assert 1.5 < ratios.pooled.natural < 1.7
+    assert "adjusted HR (per 10%) 1.6" in summary.narrative()
+    assert summary.pooled_frame().iloc[0].scale == "per 10%"
+    check_numbers(summary)
+    evidence = summary.evidence_frame().set_index("study")
+    assert evidence.log_hr["A"] == pytest.approx(math.log(1.05))  # as printed
+    assert list(evidence.scale) == ["per 1%", "per 10%", "per 10%"]
+
+
+def test_age_per_year_stands_beside_age_above_a_cut_point():
+    made = [
+        factor("A", "1.03", ("1.01", "1.05"), name="age", levels=("per year", "")),
+        factor("B", "1.35", ("1.10", "1.65"), name="age", levels=("per decade", "")),
+        factor("C", "1.8", ("1.2", "2.7"), name="age", levels=("> 65", "<= 65")),
+    ]
+    ratios = quietly(review(*made)).row("age", "OS").ratios("adjusted")
+    assert [(r.study, str(r.scale), round(r.scale_factor, 9)) for r in ratios.used] == [
+        ("A", "per 10 years", 10.0),
+        ("B", "per 10 years", 1.0),
+    ]
+
+
+def test_a_unit_that_is_not_stated_is_told():
+    made = [per(study, "per unit", "1.5", ("1.2", "1.9")) for study in "AB"]
+    with pytest.warns(HarmonisationWarning, match="although the unit is not stated, so the steps may differ"):
+        summarize_factors(review(*made))
+
+
+def test_a_ratio_of_another_scale_gives_no_bound_its_number():
+    row = quietly(review(ONE, HIGH)).row("Ki-67 index", "OS")
+    (result,) = row.without_ratio("adjusted")
+    assert (result.study, result.se_problem) == ("A", "per 1%, not a split")
+    assert math.isnan(result.log_hr)
+
+
+@pytest.mark.parametrize("name", ["grade", "extrahepatic disease"])
+def test_a_level_that_is_not_stated_is_told_where_ratios_are_pooled(name):
+    words = {"grade": ("G3", "G1/2"), "extrahepatic disease": ("present", "absent")}[name]
+    made = [
+        factor("A", "2.0", ("1.2", "3.3"), name=name, levels=(words[0], "")),
+        factor("B", "1.8", ("1.2", "2.7"), name=name, levels=words),
+    ]
+    with pytest.warns(HarmonisationWarning) as caught:
+        summarize_factors(review(*made))
+    where = {"grade": "histologic grade"}.get(name, name)
+    assert (
+        f"{where}, OS, adjusted: a level is not stated in A, whose ratio may be of another comparison than those it is "
+        "pooled with"
+    ) in [str(warning.message) for warning in caught]

@@ -90,11 +90,6 @@ def test_nothing_is_tested_where_all_directions_are_inferred():
     assert not DirectionCount(1, 0, n_not_stated=3).problem
 
 
-def test_what_cannot_be_among_the_worse_is_among_the_better():
-    assert DirectionCount(0, 1, n_inferred=1).n_inferred_better == 1
-    assert DirectionCount(3, 1, n_inferred=2).n_inferred_better == 0
-
-
 def test_the_packaged_review_states_no_direction_of_resection():
     """Ten of eleven directions are those of significant results, all worse by construction."""
     resection = summarize_factors(load_nethm()).row("completeness of resection")

@@ -12,8 +12,10 @@ from netsynth.data._record import Record
 from netsynth.data.factor import ReportedFactor
 from netsynth.errors import InvalidInputError
 
-__all__ = ["CutPoint", "MarkerScale", "cut_point", "cut_points"]
+__all__ = ["CutPoint", "MarkerScale", "cut_point", "cut_points", "is_cut_point_chosen", "marker_step"]
 
+#: Units that are words, so that there may be several.
+_COUNTED: Final = ("year", "month", "week", "day", "grade", "quartile", "point")
 MarkerKind = Literal["units", "sd", "fold", "log sd", "groups", "cut"]
 
 
@@ -99,7 +101,10 @@ class MarkerScale(Record):
     def __str__(self) -> str:
         size, unit = f"{self.size:g}", f" {self.unit}" if self.unit else ""
         if self.kind == "units":
-            counted = unit.strip() or ("unit" if self.size == 1 else "units")
+            if self.unit.startswith("%"):
+                return f"per {size}{self.unit}"
+            several = "s" if self.size != 1 and self.unit in _COUNTED else ""
+            counted = f"{unit.strip()}{several}" or ("unit" if self.size == 1 else "units")
             return f"per {counted}" if self.size == 1 else f"per {size} {counted}"
         if self.kind == "sd":
             return "per SD" if self.size == 1 else f"per {size} SD"
@@ -112,6 +117,92 @@ class MarkerScale(Record):
         return f"above against below {size}{unit}"
 
 
+_RISE: Final = r"increas\w*|increments?|rise|higher|older|larger|longer|greater|more|continuous"
+_FALL: Final = r"decreas\w*|decrements?|reduction|drop|fall|lower|younger|smaller|shorter|less|fewer"
+#: "per 10 years", "increase per 1%", "each doubling"; "> 2 per 10 fields" is a cut-point, and so is what precedes.
+_PER: Final = re.compile(
+    rf"^(?:an?\s+)?(?:(?:{_RISE}|{_FALL})\b[\s,:;(]*)*(?:for\s+)?(?:per|each|every)\b\s*(?P<step>.+?)\)?$"
+)
+#: "10-year increase" without "per".
+_BY: Final = re.compile(
+    r"^(?:an?\s+)?(?P<step>(?:\d+(?:\.\d+)?|one)[\s-]*(?:%|[a-zµ])[\w\s%/.-]*?\b(?:increase|increment|decrease|decrement))$"
+)
+_SIZE: Final = re.compile(
+    r"^(?P<size>\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d+)?|one\b|two\b|five\b|ten\b)?[\s-]*(?P<unit>.*)$"
+)
+_WORDS: Final = {"one": 1.0, "two": 2.0, "five": 5.0, "ten": 10.0}
+_CHANGE: Final = re.compile(rf"\b(?:{_RISE}|{_FALL}|change)\b.*$|\b(?:of|in)\b.*$")
+_LOGS: Final = (
+    (r"\blog-?2|\blog\(2\)", 2.0),
+    (r"\blog-?10|\blog\(10\)|\blg\b", 10.0),
+    (r"\bln\b|natural log\w*", math.e),
+)
+#: Units of steps by how they are printed; what is not here is kept as printed.
+_UNITS: Final = {
+    "%": (1.0, "%"),
+    "percent": (1.0, "%"),
+    "per cent": (1.0, "%"),
+    "percentage point": (1.0, "%"),
+    "percent point": (1.0, "%"),
+    "y": (1.0, "year"),
+    "yr": (1.0, "year"),
+    "decade": (10.0, "year"),
+    "mm": (0.1, "cm"),
+    "millimetre": (0.1, "cm"),
+    "millimeter": (0.1, "cm"),
+    "centimetre": (1.0, "cm"),
+    "centimeter": (1.0, "cm"),
+    "unit": (1.0, ""),
+    "point": (1.0, ""),
+}
+
+
+def marker_step(level: str) -> MarkerScale | None:
+    """The step that a ratio per unit of a continuous marker speaks of; None for a level that is a group.
+
+    A unit that is not stated stays empty. A step down has "lower" in its unit, so that it is never taken for one up.
+
+    Examples
+    --------
+    >>> print(*map(marker_step, ("per 1%", "per 10-year increase", "each doubling", "per SD", "continuous")), sep="; ")
+    per 1%; per 10 years; per doubling; per SD; per unit
+    >>> print(*map(marker_step, ("high", "> 65", "more than 2 per 10 fields")))
+    None None None
+    """
+    words = " ".join(level.casefold().split())
+    if words in ("continuous", "continuous variable", "as a continuous variable", "doubling"):
+        return MarkerScale.per_fold() if words == "doubling" else MarkerScale.per_units()
+    compared = any(re.search(pattern, words) for pattern, _ in _COMPARED)
+    found = _PER.match(words) or (None if compared else _BY.match(words))
+    if found is None:
+        return None
+    parts = _SIZE.match(found["step"])
+    digits, rest = ("", found["step"]) if parts is None else (parts["size"] or "1", parts["unit"])
+    size = _WORDS.get(digits) or float(
+        digits.replace(",", "" if re.fullmatch(r"\d{1,3}(?:,\d{3})+", digits) else ".")
+    )
+    if size == 0.0:
+        return None
+    lower = " lower" if re.search(rf"\b(?:{_FALL})\b", words) else ""
+    is_log = re.search(r"\blog|\bln\b|\blg\b|logarithm", rest) is not None
+    if re.match(r"(?:sds?|s\.d\.|standard deviations?)(?:\W|$)|log\w*[\s-]+sd\b", rest):
+        return MarkerScale("log sd" if is_log else "sd", size, None, lower.strip())
+    if rest.startswith("doubling"):
+        return MarkerScale("fold", 2.0**size, None, lower.strip())
+    if re.match(r"fold\b", rest) and size > 1:
+        return MarkerScale("fold", size, None, lower.strip())
+    base = next((base for pattern, base in _LOGS if re.search(pattern, rest)), None)
+    if base is not None:
+        return MarkerScale("fold", base**size, None, lower.strip())
+    unit = _CHANGE.sub("", rest).strip(" -,:;()")
+    scale, known = _UNITS.get(unit) or _UNITS.get(unit.removesuffix("s")) or (1.0, _singular(unit))
+    return MarkerScale.per_units(round(size * scale, 12), unit=f"{known}{lower}".strip())
+
+
+def _singular(unit: str) -> str:
+    return unit.removesuffix("s") if unit.removesuffix("s") in _COUNTED else unit
+
+
 _COMPARED: Final[tuple[tuple[str, str], ...]] = (
     (r"<=|≤|=<|up to|at most|or less|or fewer|or younger|or below", "<="),
     (r">=|≥|=>|at least|or more|or older|or above|or larger", ">="),
@@ -119,11 +210,18 @@ _COMPARED: Final[tuple[tuple[str, str], ...]] = (
     (r">|over|above|more than|older than|larger than|greater than|exceeding", ">"),
 )
 _NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)?")
+_CUT: Final = r"(?:cut(?:-?\s?(?:off|point)|ting)?s?|threshold|dichotom\w+)\b"
+_BEST: Final = r"(?:optimal(?:ly)?|optimum|optimi[sz]ed|best(?:-separating)?)\b"
+#: "Optimal" alone may be said of an operation; it has to stand beside the cut-point.
 _CHOSEN: Final = re.compile(
-    r"\b(?:optimal|optimi[sz]ed|best cut|roc|youden|maximally selected|maxstat|x-?tile|minimum p|lowest p|"
-    r"cutoff finder)\b",
+    rf"(?<!\bno )(?<!\bnot )(?<!\bnot by )(?<!\bwithout )\b(?:{_BEST}\s+(?:[\w-]+\s+){{0,2}}{_CUT}|"
+    rf"{_CUT}[^.,;()]{{0,15}}\b{_BEST}|(?:roc|youden|maximally selected|maxstat|x-?tile|cutoff finder)\b|"
+    r"(?:minimum|minimal|smallest|lowest) p\b)",
     re.IGNORECASE,
 )
+_SPLIT: Final = re.compile(rf"\b{_CUT}", re.IGNORECASE)
+#: Lengths are printed in both.
+_CENTIMETRES: Final = {"mm": 0.1, "millimetres": 0.1, "centimetres": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +250,21 @@ class CutPoint(Record):
     unit: str = ""
     is_chosen_by_outcome: bool = False
 
+    @property
+    def place(self) -> tuple[float, str]:
+        """Value and unit by which two cut-points are compared: millimetres count as centimetres."""
+        scale = _CENTIMETRES.get(self.unit)
+        return (self.value, self.unit) if scale is None else (round(self.value * scale, 9), "cm")
+
+    @property
+    def shown(self) -> str:
+        """The value with its unit, such as "5 cm"."""
+        unit = "%" if self.unit == "%" else f" {self.unit}" if self.unit else ""
+        return f"{_format.shortest(self.value, 6)}{unit}"
+
     def __str__(self) -> str:
         chosen = " (chosen by the outcome)" if self.is_chosen_by_outcome else ""
-        unit = "%" if self.unit == "%" else f" {self.unit}" if self.unit else ""
-        return f"{self.study}, {self.factor}: {self.sign} {_format.shortest(self.value, 6)}{unit}{chosen}"
+        return f"{self.study}, {self.factor}: {self.sign} {self.shown}{chosen}"
 
 
 def cut_point(level: str) -> tuple[str, float, str] | None:
@@ -181,8 +290,9 @@ def cut_point(level: str) -> tuple[str, float, str] | None:
 def cut_points(result: ReportedFactor) -> tuple[CutPoint, ...]:
     """Cut-points that the levels of a result name, the adverse level first.
 
-    `is_chosen_by_outcome` is read from levels, notes, source and further columns: it is set by words such as "optimal",
-    "ROC", "Youden" or "X-tile". That they are missing does not show that a cut-point was fixed beforehand.
+    `is_chosen_by_outcome` is read from levels, notes, source and further columns: it is set by words such as "optimal
+    cut-off", "ROC", "Youden", "X-tile" or "minimum p-value". That they are missing does not show that a cut-point was
+    fixed beforehand.
 
     Examples
     --------
@@ -191,11 +301,29 @@ def cut_points(result: ReportedFactor) -> tuple[CutPoint, ...]:
     >>> print(*cut_points(size), sep="; ")
     Lund, size: > 5 cm (chosen by the outcome); Lund, size: <= 5 cm (chosen by the outcome)
     """
-    said = " ".join([result.adverse_level, result.reference_level, result.notes, result.source])
-    said += " ".join(value for _, value in result.extra)
-    chosen = bool(_CHOSEN.search(said))
+    chosen = bool(_CHOSEN.search(_said(result)))
     return tuple(
         CutPoint(result.study, result.factor, level, *found, chosen)
         for level in (result.adverse_level, result.reference_level)
         if (found := cut_point(level)) is not None
     )
+
+
+def is_cut_point_chosen(result: ReportedFactor) -> bool:
+    """Whether the source says that the cut-point of a result was chosen by the outcome, even if no level names it.
+
+    Examples
+    --------
+    >>> from netsynth.data.endpoint import find_endpoint
+    >>> high = ReportedFactor("Lund", "Ki-67", find_endpoint("OS"), "high", "low", notes="optimal cut-off by X-tile")
+    >>> cut_points(high), is_cut_point_chosen(high)
+    ((), True)
+    """
+    said = _said(result)
+    return bool(_CHOSEN.search(said)) and (bool(cut_points(result)) or _SPLIT.search(said) is not None)
+
+
+def _said(result: ReportedFactor) -> str:
+    """All words of a result that may tell how its cut-point was found, those of different fields kept apart."""
+    columns = [f"{name}: {value}" for name, value in result.extra]
+    return "; ".join([result.adverse_level, result.reference_level, result.notes, result.source, *columns])

@@ -20,6 +20,7 @@ from netsynth.data.selection import (
     Exclusion,
     OverlapRule,
     Selection,
+    check_sets,
     known_time,
     overlap_clusters,
     same_months,
@@ -274,6 +275,12 @@ class Review(Record):
         }
         return tuple(study for study in self.studies if study.id in found)
 
+    @property
+    def evidence_sets(self) -> tuple[str, ...]:
+        """Names of the evidence sets that some result belongs to, sorted; an empty one for results of none."""
+        groups = (getattr(record, "group", None) for record in self._records())
+        return tuple(sorted({group.evidence_set for group in groups if group is not None}))
+
     def landmarks(self, endpoint: str | Endpoint) -> tuple[float, ...]:
         """Every landmark, in months, at which some study reports the endpoint."""
         wanted = self.endpoint(endpoint)
@@ -302,7 +309,7 @@ class Review(Record):
         time_months : float
             The landmark; a figure printed for another time does not answer.
         sets : sequence of str, optional
-            Evidence sets to use; None uses all.
+            Evidence sets to use, of those in `evidence_sets`; None uses all.
         roles : sequence of {"overall", "arm", "subgroup", "comparator"}
             Groups to use, the preferred first. By default the whole cohort, then the arm under review;
             subgroups and comparators are left out.
@@ -367,6 +374,7 @@ class Review(Record):
                 f"No study reports {outcome!r}; reported are {', '.join(known) or 'none'}."
             )
         candidates = [self._candidate(record, _share(record), (i,), record) for i, record in chosen]
+        check_sets(sets, self.evidence_sets)
         return select(
             outcome,
             candidates,
@@ -392,6 +400,7 @@ class Review(Record):
         roles: Sequence[Role],
         overlap: OverlapRule,
     ) -> Selection:
+        check_sets(sets, self.evidence_sets)
         return select(question, candidates, sets=sets, roles=roles, overlap=overlap, studies=self.studies)
 
     def filter(self, keep: Callable[[Study], bool], *, reason: str) -> Self:

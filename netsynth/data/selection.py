@@ -174,11 +174,8 @@ def select(
     Of several candidates of a study the order is: role, an exact value before an open end, the smallest
     `prefer` (which `preference` puts in words), the most patients, the first.
     """
-    for name, words in (("roles", roles), ("sets", sets)):
-        if isinstance(words, str) or (words is not None and not words):
-            raise InvalidInputError(f"{name} must be a list of one or more words; got {words!r}.")
-    for role in roles:
-        _validate.choice(role, "roles", ROLES)
+    _validate.word_list(sets, "sets")
+    check_roles(roles)
     _validate.choice(overlap, "overlap", OVERLAP_RULES)
     excluded: list[Exclusion] = []
 
@@ -244,6 +241,23 @@ def select(
         + OVERLAP_RULES[overlap]
     )
     return Selection(question, rule, chosen, tuple(excluded))
+
+
+def check_roles(roles: Sequence[Role]) -> None:
+    """Refuse a list of roles that is one text or empty, or holds a word that is none."""
+    _validate.word_list(roles, "roles")
+    for role in roles:
+        _validate.choice(role, "roles", ROLES)
+
+
+def check_sets(sets: Sequence[str] | None, known: Iterable[str]) -> None:
+    """Refuse a list of evidence sets that is one text or empty, or names one that is not known."""
+    _validate.word_list(sets, "sets")
+    there = sorted(set(known))
+    unknown = [name for name in sets or () if name not in there]
+    if unknown:
+        has = f"has {_set_names(there)}" if any(there) else "names none; leave sets out"
+        raise InvalidInputError(f"No result belongs to evidence set {_set_names(unknown)}; the review {has}.")
 
 
 def _set_names(sets: Iterable[str]) -> str:

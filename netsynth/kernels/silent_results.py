@@ -85,6 +85,37 @@ def silent_limits(
     return Interval(lower, _highest(estimate, variance, silent, tau2, critical))
 
 
+def held_interval(estimate: FloatArray, variance: FloatArray, tau2: FloatArray, critical: float) -> Interval:
+    r"""Interval :math:`\mu \pm c / \sqrt W` of the mean with tau2 held, or the widest over several tau2.
+
+    Parameters
+    ----------
+    estimate, variance : ndarray, shape (k,)
+        Of the studies.
+    tau2 : ndarray, shape (m,)
+        Between-study variances.
+    critical : float
+        c, not negative.
+
+    Returns
+    -------
+    Interval
+        Least lower and largest upper end.
+
+    Examples
+    --------
+    Two studies of equal weight 4 have the mean 0.2 and a standard error of 1 / sqrt(8):
+
+    >>> low, high = held_interval(np.array([0.0, 0.4]), np.array([0.25, 0.25]), np.array([0.0]), 1.0)
+    >>> round(low, 3), round(high, 3)
+    (-0.154, 0.554)
+    """
+    weight = 1.0 / (variance + tau2[:, None])
+    total = weight.sum(axis=1)
+    mean, half = (weight @ estimate) / total, critical / np.sqrt(total)
+    return Interval(float((mean - half).min()), float((mean + half).max()))
+
+
 def _highest(y: FloatArray, v: FloatArray, silent: Silent, tau2: float, critical: float) -> float:
     from scipy.optimize import brentq, minimize_scalar
 

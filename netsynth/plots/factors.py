@@ -188,7 +188,7 @@ def _lines(rows: Sequence[FactorRow], name_width: float) -> list[_Line]:
         for i, (row, part) in enumerate(zip(shown, parts, strict=True)):
             endpoint = _style.wrapped(_style.one_line(row.endpoint.replace("_", " ")), ENDPOINT)
             zones = tuple(
-                sorted((r for r in row.counted if r.direction in directions), key=_order)
+                sorted((r for r in row.counted if r.voted_direction in directions), key=_order)
                 for directions in ZONES.values()
             )
             lines.append(_Line(part, endpoint, row, i == 0, zones))
@@ -293,7 +293,7 @@ def _marks(
 
 def _mark(ax: Axes, x: float, y: float, result: FactorEvidence) -> None:
     size = next(size for end, size, _ in BANDS if (result.n_patients or 0) < end)
-    for look in _looks(result.direction, COLOURS[result.stratum], result.significance, size):
+    for look in _looks(result.voted_direction, COLOURS[result.stratum], result.significance, size):
         ax.plot([x], [y], **look)
 
 
@@ -322,7 +322,7 @@ def bow_tie() -> Path:
 def _groups(results: Sequence[FactorEvidence]) -> Iterator[tuple[str, tuple[Sample, ...]]]:
     """The key: what occurs in the plot, and no more."""
     size = BANDS[1][1]
-    directions = {result.direction for result in results}
+    directions = {result.voted_direction for result in results}
     yield (
         "Direction",
         tuple(

@@ -47,7 +47,7 @@ def reporting_bounds_plot(bounds: ReportingBounds, *, ax: Axes | None = None) ->
     -------
     Axes
         Hazard ratios on a logarithmic axis. The thick bar is where the pooled ratio may be, the thin line through it
-        what no 95% interval can go beyond.
+        what no 95% interval can go beyond; both for the tau2 that the key names.
 
     Raises
     ------
@@ -68,7 +68,10 @@ def reporting_bounds_plot(bounds: ReportingBounds, *, ax: Axes | None = None) ->
     right = [Column("95% CI, or between", texts)]
     samples = [
         Sample("pooled, 95% CI", (THIN, DOT)),
-        Sample("anywhere between, any 95% CI", (THIN, {**THICK, "lw": 3.0})),
+        Sample(
+            f"anywhere between, any 95% CI; {bounds.tau2_words.replace('tau2', 'τ²')}",
+            (THIN, {**THICK, "lw": 3.0}),
+        ),
     ]
     with _style.style():
         ax, width = lined_axes(ax, left=left, right=right, n=2, samples=samples, width=WIDTH)

@@ -14,7 +14,15 @@ from netsynth.results.evidence import Stratum
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CERTAINTIES", "DOMAINS", "Certainty", "CertaintyDomain", "CertaintyMove", "FactorCertainty"]
+__all__ = [
+    "CERTAINTIES",
+    "DIRECTION",
+    "DOMAINS",
+    "Certainty",
+    "CertaintyDomain",
+    "CertaintyMove",
+    "FactorCertainty",
+]
 
 Certainty = Literal["very low", "low", "moderate", "high"]
 CertaintyDomain = Literal[
@@ -27,6 +35,8 @@ CertaintyDomain = Literal[
     "exposure gradient",
 ]
 Phase = Literal[1, 2, 3]
+#: In the place of a kind of analysis: what is graded is which level does worse, not a pooled ratio.
+DIRECTION: Final = "direction"
 #: From the lowest to the highest.
 CERTAINTIES: Final[tuple[Certainty, ...]] = get_args(Certainty)
 #: The moves that a domain may make, in the order of the worksheet.
@@ -97,27 +107,29 @@ class CertaintyMove:
 
 @dataclass(frozen=True, slots=True)
 class FactorCertainty:
-    """Worksheet of the certainty of a pooled hazard ratio, as made by `netsynth.grade_factor`.
+    """Worksheet of the certainty of a pooled hazard ratio or of a direction.
+
+    As made by `netsynth.grade_factor` and `netsynth.grade_directions`.
 
     It proposes and records; it never decides. `judge` gives a new worksheet with a judgement in it.
 
     Attributes
     ----------
     factor, endpoint, stratum : str
-        What is graded.
+        What is graded; `stratum` is "direction" where it is not the ratio of a kind of analysis.
     phase : {1, 2, 3}
         Phase of investigation, as given.
     moves : tuple of CertaintyMove
         One a domain, in the order of `DOMAINS`.
     k, n_patients : int
-        Studies with a usable ratio, and their patients whose number is printed.
+        Studies with a usable ratio, or counted by direction, and their patients whose number is printed.
     n_events : int or None
         Their events, where all print them.
     """
 
     factor: str
     endpoint: str
-    stratum: Stratum
+    stratum: Stratum | Literal["direction"]
     phase: Phase
     moves: tuple[CertaintyMove, ...]
     k: int

@@ -496,10 +496,8 @@ def check_correlation(correlation: float, cluster: Iterable[str]) -> None:
     largest, n = Counter(cluster).most_common(1)[0]
     least = -1.0 / (n - 1) if n > 1 else -1.0
     if not least < correlation < 1.0:
-        raise InvalidInputError(
-            f"{largest}: its {_format.plural(n, 'result')} can be correlated above {least:.3g} and below 1; "
-            f"got {correlation:g}."
-        )
+        whose = f"{largest}: its {n} results can be correlated" if n > 1 else "correlation must lie"
+        raise InvalidInputError(f"{whose} above {least:.3g} and below 1; got {correlation:g}.")
 
 
 def _label(name: EffectMeasure) -> str:

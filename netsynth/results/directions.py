@@ -34,7 +34,7 @@ class DirectionCount:
     n_inferred : int
         Of `n_worse` and `n_better` those that are inferred.
     n_inferred_better : int
-        Of `n_inferred` those that are better; at least those that cannot be among the worse.
+        Of `n_inferred` those that are better.
 
     Examples
     --------
@@ -51,10 +51,6 @@ class DirectionCount:
     n_not_stated: int = 0
     n_inferred: int = 0
     n_inferred_better: int = 0
-
-    def __post_init__(self) -> None:
-        least = max(self.n_inferred_better, self.n_inferred - self.n_worse)
-        object.__setattr__(self, "n_inferred_better", least)
 
     @classmethod
     def of(cls, directions: Iterable[tuple[Direction, bool]]) -> Self:
@@ -176,9 +172,10 @@ class DirectionCount:
     def __str__(self) -> str:
         if not self.n_stated:
             return "; ".join([self.words, *self.doubts])
-        low, high = (f"{100 * end:.0f}" for end in self.confidence_interval())
-        share = f"{100 * self.proportion:.0f}%, 95% CI {_format.span(low, high, '%')}"
-        inside = "; ".join(text for text in (share, self.test_words) if text)
+        share = 1.0 - self.proportion if self._is_better else self.proportion
+        inside = "; ".join(
+            text for text in (f"{100 * share:.0f}%, {self.interval_words}", self.test_words) if text
+        )
         return "; ".join([f"{self.words} ({inside})", *self.doubts])
 
     @property
@@ -188,13 +185,30 @@ class DirectionCount:
         return f"sign test p {'' if shown[0] in '<>' else '= '}{shown}" if shown else ""
 
     @property
+    def _is_better(self) -> bool:
+        """Whether all stated directions are better, so that these are what a sentence counts."""
+        return self.n_stated > 0 and self.n_stated_worse == 0
+
+    @property
+    def interval_words(self) -> str:
+        """The exact interval of the share that `words` counts."""
+        low, high = self.confidence_interval()
+        ends = (1.0 - high, 1.0 - low) if self._is_better else (low, high)
+        lower, upper = (f"{100 * end:.0f}" for end in ends)
+        return f"95% CI {_format.span(lower, upper, '%')}"
+
+    @property
     def words(self) -> str:
-        """The count of stated directions as a sentence begins."""
+        """The count of stated directions as a sentence begins: of worse, or of better if all are."""
         kind = "stated " if self.n_inferred else ""
+        studies = _format.plural(self.k, "study", "studies")
         if self.n_stated:
             known = _format.plural(self.n_stated, "study", "studies")
-            return f"worse in {self.n_stated_worse} of {known} with a {kind}direction"
-        return f"no direction {kind or 'known '}in {_format.plural(self.k, 'study', 'studies')}"
+            side, n = ("better", self.n_stated) if self._is_better else ("worse", self.n_stated_worse)
+            return f"{side} in {n} of {known} with a {kind}direction"
+        if self.n_none:
+            return f"no difference in {studies if self.n_none == self.k else f'{self.n_none} of {studies}'}"
+        return f"no direction {kind or 'known '}in {studies}"
 
     @property
     def inferred_words(self) -> str:
@@ -206,12 +220,15 @@ class DirectionCount:
     @property
     def doubts(self) -> list[str]:
         """Studies that show or state no direction, in words."""
-        said = [f"no difference in {self.n_none}"] if self.n_none else []
+        said = [f"no difference in {self.n_none}"] if self.n_none and self.n_stated else []
         silent = [f"not stated in {self.n_not_stated}"] if self.n_not_stated else []
         silent += [self.inferred_words] if self.n_inferred else []
         if self.n_stated and silent:
             said.append(f"direction {_format.listing(silent)}, so p is anything from {self.shown_bounds}")
-        elif self.n_inferred:
+            return said
+        if self.n_none and self.n_not_stated:
+            said.append(f"direction not stated in {self.n_not_stated}")
+        if self.n_inferred:
             said.append(f"{self.inferred_words}, which tests nothing")
         return said
 

@@ -5,23 +5,30 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
+import numpy as np
+
 from netsynth import _format
+from netsynth._typing import Interval
 from netsynth.data.factor import SIGNIFICANCES, Analysis, Direction, Significance
 from netsynth.data.harmonise import Orientation
+from netsynth.data.marker import CutPoint, MarkerScale
 from netsynth.data.number import ReportedNumber
 from netsynth.data.selection import Exclusion
 from netsynth.data.study import Group
+from netsynth.kernels import intervals
 from netsynth.results.directions import DirectionCount
+from netsynth.results.factor_cuts import different_cut_points, shown_cut_point
 from netsynth.results.hazard_ratio import RouteName
 from netsynth.results.pooled import PooledEffect
 
 __all__ = [
     "ANY_ENDPOINT",
     "INFERRED",
+    "OTHER_SCALE",
     "STRATA",
     "DirectionBasis",
     "FactorEvidence",
@@ -44,8 +51,11 @@ STRATA: Final[Mapping[Stratum, tuple[Analysis, ...]]] = MappingProxyType(
 )
 #: Basis of a direction that no source states.
 INFERRED: Final[DirectionBasis] = "named adverse level"
+#: Kind of an exclusion: a ratio per step among ratios of groups, or of another step.
+OTHER_SCALE: Final = "another scale"
 #: Endpoint of the rows that count each study once over all endpoints.
 ANY_ENDPOINT: Final = "any"
+_LEVEL: Final = 0.95  # of an interval that names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,19 @@ class FactorEvidence:
         Those of the adverse and of the reference level.
     cluster : str
         Id that studies which may share patients have in common; that of the study itself where there is no other.
+    cut_points : tuple of CutPoint
+        Those that the printed levels name.
+    is_cut_point_chosen : bool
+        Whether the source says that the cut-point was chosen by the outcome.
+    ci_level : float
+        Level of the printed interval; nan where none is printed.
+    scale : MarkerScale or None
+        The step that the ratio of a continuous factor speaks of; None for groups.
+    scale_factor : float
+        What the printed logarithms and their error were multiplied by to bring them to `scale`.
+    other_direction, other_basis, direction_from : str
+        If the counted result has no direction: that of another result of its study, what it was read from, and which
+        result that is.
     """
 
     study: str
@@ -141,11 +164,29 @@ class FactorEvidence:
     n_events: int | None = None
     events_by_level: tuple[int, int] | None = None
     cluster: str = ""
+    cut_points: tuple[CutPoint, ...] = ()
+    is_cut_point_chosen: bool = False
+    ci_level: float = math.nan
+    scale: MarkerScale | None = None
+    scale_factor: float = 1.0
+    other_direction: Direction = "not stated"
+    other_basis: DirectionBasis = ""
+    direction_from: str = ""
 
     @property
     def n_patients(self) -> int | None:
         """Patients analysed; None when not printed."""
         return self.group.n_total
+
+    @property
+    def voted_direction(self) -> Direction:
+        """The direction that is counted: its own, else that of another result of its study."""
+        return self.other_direction if self.direction_from else self.direction
+
+    @property
+    def voted_basis(self) -> DirectionBasis:
+        """What `voted_direction` was read from."""
+        return self.other_basis if self.direction_from else self.direction_basis
 
     @property
     def printed_levels(self) -> str:
@@ -167,13 +208,64 @@ class FactorEvidence:
         return self.significance == "no" or (self.significance == "not stated" and over)
 
     @property
+    def is_derived(self) -> bool:
+        """Whether the hazard ratio is not printed but computed, as from a p-value and events."""
+        return not self.printed_ratio and not math.isnan(self.log_hr)
+
+    @property
     def ratio(self) -> str:
-        """The hazard ratio of the adverse level: as printed, or inverted or derived and with two significant digits."""
-        if self.printed_ratio and not self.ratio_inverted:
+        """The hazard ratio of the adverse level as printed; inverted or derived with two digits, and marked so."""
+        if self._as_printed:
             return self.printed_ratio
-        ends = (self.log_hr, self.log_ci_lower, self.log_ci_upper)
-        shown, low, high = (_format.significant(math.exp(end), 2) for end in ends)
-        return shown if math.isnan(ends[1] + ends[2]) else f"{shown} ({_format.span(low, high)})"
+        if self.is_derived:
+            return f"{self.shown_ratio} ({self.shown_limits()}), from {self.computed_from()}"
+        shown, low, high = map(_two_digits, (self.log_hr, self.log_ci_lower, self.log_ci_upper))
+        if math.isnan(self.log_ci_lower + self.log_ci_upper):
+            return shown
+        other = "" if math.isclose(self.ci_level, _LEVEL) else f"{_percent(self.ci_level)} CI "
+        return f"{shown} ({other}{_format.span(low, high)})"
+
+    @property
+    def shown_ratio(self) -> str:
+        """The hazard ratio of the adverse level without an interval."""
+        return self.printed_ratio.partition(" (")[0] if self._as_printed else _two_digits(self.log_hr)
+
+    def limits(self, level: float = 0.95) -> Interval:
+        """Limits of `log_hr`: as printed where they are printed at that level, else of Wald from `se`.
+
+        This is the one interval of a study that stands alone, in tables, worksheets and frames.
+        """
+        if self._is_printed_at(level):
+            return Interval(self.log_ci_lower, self.log_ci_upper)
+        ends = intervals.limits(np.asarray(self.log_hr), np.asarray(self.se), math.inf, level)
+        return Interval(float(ends.lower), float(ends.upper))
+
+    def shown_limits(self, level: float = 0.95) -> str:
+        """`limits` for people, in the paper's digits where it prints them; empty where there are none."""
+        if self._is_printed_at(level) and self._as_printed:
+            return self.printed_ratio.partition(" (")[2].removesuffix(")").rpartition("% CI ")[2]
+        low, high = self.limits(level)
+        return "" if math.isnan(low + high) else _format.span(_two_digits(low), _two_digits(high))
+
+    def computed_from(self, level: float = 0.95) -> str:
+        """What `limits` are computed from, and the ratio where it is not printed; empty where they are as printed."""
+        if self._is_printed_at(level):
+            return ""
+        if self.se_route == "confidence interval":
+            return f"its {_percent(self.ci_level)} CI"
+        if self.se_route == "bound on the p-value":
+            return "the bound on p, at its widest"
+        the = "the " if self.se_route in ("upper limit", "lower limit") else ""
+        return the + self.se_route.replace("p-value", "p")
+
+    @property
+    def _as_printed(self) -> bool:
+        """Whether what is shown is the printed text."""
+        return bool(self.printed_ratio) and not self.ratio_inverted and self.scale_factor == 1.0
+
+    def _is_printed_at(self, level: float) -> bool:
+        both = not math.isnan(self.log_ci_lower + self.log_ci_upper)
+        return both and math.isclose(self.ci_level, level)
 
     @property
     def printed_pvalue(self) -> str:
@@ -194,6 +286,9 @@ class FactorEvidence:
             "printed_factor": self.printed_factor,
             "printed_levels": self.printed_levels,
             "orientation": self.orientation,
+            "cut_point": shown_cut_point(self),
+            "cut_point_chosen": self.is_cut_point_chosen,
+            "scale": "" if self.scale is None else str(self.scale),
             "analysis": self.analysis,
             "adjusted_for": "; ".join(self.adjusted_for),
             "printed_ratio": self.printed_ratio,
@@ -201,6 +296,7 @@ class FactorEvidence:
             "log_hr": self.log_hr,
             "log_ci_lower": self.log_ci_lower,
             "log_ci_upper": self.log_ci_upper,
+            "ci_level": self.ci_level,
             "se": self.se,
             "se_route": self.se_route,
             "se_problem": self.se_problem,
@@ -209,6 +305,8 @@ class FactorEvidence:
             "significance": self.significance,
             "direction": self.direction,
             "direction_basis": self.direction_basis,
+            "other_direction": self.other_direction,
+            "direction_from": self.direction_from,
             "group": self.group.label,
             "source": self.source,
             "counted": not self.left_out,
@@ -221,7 +319,16 @@ class FactorEvidence:
         parts += [f"HR {self.printed_ratio}{inverted}"] if self.printed_ratio else []
         parts += [f"p {self.printed_pvalue}"] if self.pvalue is not None else []
         parts += [f"significant: {self.significance}", f"direction: {self.direction}"]
+        parts += [f"{self.other_direction} by its {self.direction_from}"] if self.direction_from else []
         return "; ".join(parts) + (f" [not counted: {self.left_out}]" if self.left_out else "")
+
+
+def _two_digits(log: float) -> str:
+    return _format.significant(math.exp(log), 2)
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:g}%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,16 +368,41 @@ class HazardRatios:
         found = [result.n_events for result in self.used]
         return sum(n or 0 for n in found) if found and None not in found else None
 
+    @property
+    def scale(self) -> str:
+        """The step of a continuous factor that all ratios speak of, such as "per 10%"; empty for groups."""
+        steps = {str(result.scale or "") for result in self.used}
+        return steps.pop() if len(steps) == 1 else ""
+
+    @property
+    def on_other_scale(self) -> tuple[Exclusion, ...]:
+        """Usable ratios that are not pooled because they speak of another step, or of groups."""
+        return tuple(out for out in self.left_out if out.kind == OTHER_SCALE)
+
+    @property
+    def cut_points(self) -> str:
+        """Where the studies split the factor, if at different cut-points; empty when all that say so split alike."""
+        return different_cut_points(self.used)
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Limits of the log hazard ratio: pooled, or those of the one study; nan for several that are not pooled."""
+        if self.pooled is not None:
+            return self.pooled.confidence_interval(level)
+        return self.used[0].limits(level) if self.k == 1 else Interval(math.nan, math.nan)
+
     def words(self, endpoint: str = "") -> str:
         """The ratio as a sentence tells it, for an endpoint if one is named."""
-        name = f"{self.stratum} HR" if self.stratum != "not stated" else "HR of analyses not stated,"
+        name = f"{self.stratum} HR" if self.stratum != "not stated" else "HR of analyses not stated"
+        name = f"{name} ({self.scale})" if self.scale else name
+        name = f"{name}," if self.stratum == "not stated" else name
         name = f"{name} for {endpoint}" if endpoint else name
         if self.pooled is not None:
             low, high = self.pooled.natural_interval()
             span = _format.span(_format.ratio(low), _format.ratio(high))
             return f"{name} {_format.ratio(self.pooled.natural)} (95% CI {span}) pooled from {self.k} studies"
         if self.k == 1:
-            return f"{name} {self.used[0].ratio} from one study"
+            only = self.used[0]
+            return f"{name} {only.ratio} {'of' if only.is_derived else 'from'} one study"
         return f"{name.rstrip(',')}, not pooled ({_format.plural(self.k, 'study', 'studies')})"
 
     def __str__(self) -> str:
@@ -327,11 +459,17 @@ class FactorRow:
         return tuple(dict.fromkeys(result.endpoint for result in self.results))
 
     @property
+    def informative(self) -> tuple[FactorEvidence, ...]:
+        """The results that are counted or whose ratio is used, each once."""
+        found = [*self.counted, *(result for ratios in self.hazard_ratios for result in ratios.used)]
+        return tuple({(r.study, r.row_id, r.printed_levels, r.analysis): r for r in found}.values())
+
+    @property
     def directions(self) -> DirectionCount:
         """The counted studies by direction."""
-        found = Counter(result.direction for result in self.counted)
-        inferred = sum(result.direction_basis == INFERRED for result in self.counted)
-        return DirectionCount(found["worse"], found["better"], found["none"], found["not stated"], inferred)
+        return DirectionCount.of(
+            (result.voted_direction, result.voted_basis == INFERRED) for result in self.counted
+        )
 
     @property
     def significance(self) -> dict[Significance, int]:
@@ -356,14 +494,29 @@ class FactorRow:
     def without_ratio(self, stratum: Stratum) -> tuple[FactorEvidence, ...]:
         """One result of each counted study without a usable ratio of a kind: its own of that kind, or the counted one.
 
-        Studies that may share patients with one that has a ratio are left out.
+        Studies that may share patients with one that has a ratio are left out. A ratio of another step, or of groups
+        among ratios per step, is none of this kind, so its number is not given.
         """
-        have = {result.cluster or result.study for result in self.ratios(stratum).used}
+        ratios = self.ratios(stratum)
+        have = {result.cluster or result.study for result in ratios.used}
+        apart = {(out.study, out.row_id): out.reason for out in ratios.on_other_scale}
         found = []
         for counted in self.counted:
             if (counted.cluster or counted.study) not in have:
                 own = [r for r in self.results if r.study == counted.study and r.stratum == stratum]
-                found.append(min(own, key=lambda r: (r.level_rank, r.row_id)) if own else counted)
+                result = min(own, key=lambda r: (r.level_rank, r.row_id)) if own else counted
+                if why := apart.get((result.study, result.row_id), ""):
+                    nan = math.nan
+                    result = replace(
+                        result,
+                        log_hr=nan,
+                        log_ci_lower=nan,
+                        log_ci_upper=nan,
+                        se=nan,
+                        se_route="",
+                        se_problem=why,
+                    )
+                found.append(result)
         return tuple(found)
 
     @property

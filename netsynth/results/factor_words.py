@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from netsynth import _format
-from netsynth.results.evidence import FactorRow, HazardRatios
+from netsynth.results.evidence import FactorEvidence, FactorRow, HazardRatios
+from netsynth.results.factor_cuts import chosen_cut_points
 from netsynth.results.pooled import PooledEffect
 
 __all__ = ["factor_sentence"]
@@ -37,9 +38,13 @@ def factor_sentence(
         endpoint = plain(row.endpoint) if several else ""
         for ratios in row.hazard_ratios:
             if ratios.k:
-                parts += _ratios(row, ratios, endpoint)
+                parts += _ratios(overall, row, ratios, endpoint)
     if not told:
         parts.append("no usable hazard ratio")
+    if chosen := chosen_cut_points(r for row in (overall, *by_endpoint) for r in row.informative):
+        parts.append(
+            f"cut-point chosen by the outcome in {chosen}, so the ratio is too far from 1 and the p-value too small"
+        )
     if overall.n_overlapping:
         further = _format.plural(overall.n_overlapping, "further study", "further studies")
         parts.append(f"{further} not counted because patients may be shared")
@@ -62,56 +67,86 @@ def _studies(row: FactorRow) -> str:
     stating = sum(result.n_patients is not None for result in row.counted)
     if not stating:
         return f"{row.k} studies"
-    among = "" if stating == row.k else f" in the {stating} that state them"
+    those = "one that states" if stating == 1 else f"{stating} that state"
+    among = "" if stating == row.k else f" in the {those} them"
     return f"{row.k} studies ({_format.plural(row.n_patients, 'patient')}{among})"
 
 
 def _directions(row: FactorRow) -> list[str]:
     """With one study a count says which way it points, and no more."""
     count = row.directions
-    if row.k == 1 and count.n_directed:
-        said = "worse" if count.n_worse else "better"
-        return [f"{said} with the first level" if row.levels else said]
+    borrowed = [result for result in row.counted if result.direction_from]
     if row.k == 1:
-        return ["no difference" if count.n_none else "direction not stated"]
-    if not count.n_directed:
-        return [count.words, *count.doubts]
-    inside = [
-        f"95% CI {_percents(*count.confidence_interval())}",
-        *([count.test_words] if count.test_words else []),
-    ]
-    shown = f" ({'; '.join(inside)})" if count.n_directed > 1 else ""
-    return [f"{count.words}{shown}", *count.doubts]
+        by = f" by its {borrowed[0].direction_from}" if borrowed else ""
+        if not count.n_directed:
+            return [f"no difference{by}" if count.n_none else "direction not stated"]
+        said = "worse" if count.n_worse else "better"
+        inferred = "" if count.n_stated else " (inferred from a significant result)"
+        return [f"{said}{' with the first level' if row.levels else ''}{by}{inferred}"]
+    told = [count.words]
+    if count.n_stated > 1:
+        told = [f"{count.words} ({'; '.join(filter(None, (count.interval_words, count.test_words)))})"]
+    if borrowed:
+        told.append(f"direction by another result of the same study in {len(borrowed)}")
+    if count.n_stated or not count.n_inferred:
+        return told + count.doubts
+    *doubts, _ = count.doubts
+    rest = "by the level it names as adverse, which no test can rest on"
+    return [*told, *doubts, f"direction {count.inferred_words}, {rest}"]
 
 
-def _percents(low: float, high: float) -> str:
-    return _format.span(f"{100 * low:.0f}", f"{100 * high:.0f}", "%")
-
-
-def _ratios(row: FactorRow, ratios: HazardRatios, endpoint: str) -> list[str]:
-    said = [ratios.words(endpoint) if ratios.pooled is None else _pooled(ratios, ratios.pooled, endpoint)]
+def _ratios(overall: FactorRow, row: FactorRow, ratios: HazardRatios, endpoint: str) -> list[str]:
+    words = ratios.words(endpoint) if ratios.pooled is None else _pooled(ratios, ratios.pooled, endpoint)
+    said = [f"{words}{_uncounted(overall, ratios)}"]
     without = row.without_ratio(ratios.stratum)
     if without and ratios.stratum != "not stated":
         number = _format.plural(len(without), "study", "studies")
         silent = sum(result.is_not_significant for result in without)
         some = f", {silent} of them not significant" if len(without) > 1 else ", not significant"
         tail = some if silent else ""
-        said.append(f"no usable {ratios.stratum} HR in {number}{tail}")
+        said.append(f"no usable {ratios.stratum} HR in {number}{tail}{_on_other_scale(ratios, without)}")
     return said
+
+
+def _on_other_scale(ratios: HazardRatios, without: Sequence[FactorEvidence]) -> str:
+    """How many of the studies without a usable ratio print one of another comparison, and which."""
+    studies = {result.study for result in without}
+    reasons = {out.study: out.reason for out in ratios.on_other_scale if out.study in studies}
+    if not reasons:
+        return ""
+    some = f"in {len(reasons)} of them " if len(without) > 1 else ""
+    return f" ({some}{_format.listing(dict.fromkeys(reasons.values()))})"
+
+
+def _uncounted(overall: FactorRow, ratios: HazardRatios) -> str:
+    """Names the studies whose ratios are used though they are not counted."""
+    counted = {result.study for result in overall.counted}
+    others = [result.label for result in ratios.used if result.study not in counted]
+    if not others:
+        return ""
+    it, verb = ("it", "is") if len(others) == 1 else ("they", "are")
+    not_counted = f"not among those counted, since {it} may share patients"
+    if ratios.k == 1:
+        return f", {others[0]}, {not_counted}"
+    return f"; of these studies {_format.listing(others)} {verb} {not_counted}"
 
 
 def _pooled(ratios: HazardRatios, pooled: PooledEffect, endpoint: str) -> str:
     low, high = pooled.natural_interval()
     ahead = pooled.natural_prediction_interval()
-    name = f"{ratios.stratum} HR{f' for {endpoint}' if endpoint else ''}"
+    scale = f" ({ratios.scale})" if ratios.scale else ""
+    name = f"{ratios.stratum} HR{scale}{f' for {endpoint}' if endpoint else ''}"
     inside = [f"95% CI {_span(low, high)}"]
     if not math.isnan(ahead.lower):
         inside.append(f"95% PI {_span(*ahead)}")
     inside.append(f"I² {100 * pooled.i2:.0f}%")
     patients = f", {_format.plural(ratios.n_patients, 'patient')}" if ratios.n_patients else ""
-    said = f"{name} {_format.ratio(pooled.natural)} ({'; '.join(inside)}) pooled from {ratios.k} studies{patients}"
+    cuts = f", split at different cut-points: {ratios.cut_points}" if ratios.cut_points else ""
+    among = f"{ratios.k} studies{patients}{cuts}"
+    said = f"{name} {_format.ratio(pooled.natural)} ({'; '.join(inside)}) pooled from {among}"
     if low <= 1 <= high:
-        return f"{said}, which is no evidence of a difference and none of its absence"
+        wide = f"; by {pooled.ci_method}, a t interval with one degree of freedom, two studies tell little"
+        return f"{said}, compatible with no difference{wide if pooled.df == 1 else ''}"
     if ahead.lower <= 1 <= ahead.upper:
         return f"{said}, with no difference or the opposite possible in a new study"
     return said

@@ -9,13 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from netsynth import _format, _validate
 from netsynth.data.harmonise import HarmonisedResult
 from netsynth.data.selection import Exclusion
 from netsynth.errors import Caution, InvalidInputError
-from netsynth.kernels import intervals
 from netsynth.results.certainty import FactorCertainty
 from netsynth.results.evidence import ANY_ENDPOINT, INFERRED, STRATA, FactorRow, HazardRatios, Stratum
 from netsynth.results.factor_words import factor_sentence, plain
@@ -106,7 +103,11 @@ class FactorSummary:
         for row in self.rows:
             if (row.factor, row.endpoint) == (factor, str(endpoint)):
                 return row
-        raise KeyError(f"no row for {factor!r}, {endpoint!r}; factors are {', '.join(self.factors)}")
+        own = [row.endpoint for row in self.rows if row.factor == factor]
+        known = (
+            f"endpoints of {factor} are {', '.join(own)}" if own else f"factors are {', '.join(self.factors)}"
+        )
+        raise KeyError(f"no row for {factor!r}, {endpoint!r}; {known}")
 
     def pooled(self, factor: str, endpoint: str, stratum: Stratum = "adjusted") -> PooledEffect:
         """The pooled hazard ratio of a factor, for `leave_one_out`, `influence` and all else that takes one.
@@ -147,8 +148,12 @@ class FactorSummary:
     def pooled_frame(self, level: float = 0.95) -> pd.DataFrame:
         """One unrounded row a factor, endpoint and kind of analysis with a usable ratio; ratios on the printed scale.
 
-        One study stands with its ratio as printed in `printed` and its Wald interval. `k_without` are studies of the
-        factor without a usable ratio of the kind, `k_not_significant` those of them that were not significant.
+        One study stands with its ratio as printed in `printed`, which is empty where it is computed, and with its
+        limits as printed, or of Wald where none are printed at `level`. `k_without` are studies of the factor without a
+        usable ratio of the kind, `k_not_significant` those of them that were not significant.
+        `scale` is the step of a continuous factor that the ratios speak of, and `k_other_scale` counts studies whose
+        ratio speaks of another comparison. `different_cut_points` says where the studies split the factor, if not all
+        alike, and `k_cut_point_chosen` counts the used ratios whose cut-point was chosen by the outcome.
         """
         import pandas as pd
 
@@ -213,7 +218,7 @@ class FactorSummary:
             "directions counted, exact sign test"
         )
         inferred = {
-            (r.study, r.factor) for row in self.rows for r in row.counted if r.direction_basis == INFERRED
+            (r.study, r.factor) for row in self.rows for r in row.counted if r.voted_basis == INFERRED
         }
         lines = [head]
         lines += [f"  {line}" for line in _format.text_table(_HEADER, self._table()).splitlines()]
@@ -221,8 +226,8 @@ class FactorSummary:
         if inferred:
             said = (
                 f"{_format.plural(len(inferred), 'direction')} inferred from the level that a significant result names "
-                "as adverse; results that are not significant show theirs less often, so read the bounds beside the "
-                "sign test."
+                "as adverse. Results that are not significant show none, so inferred directions are in no test; the "
+                "bounds run over what they and the unknown ones may be."
             )
             lines += textwrap.wrap(said, 108, initial_indent="  ", subsequent_indent="  ")
         lines += textwrap.wrap(self.rule, 108, initial_indent="  ", subsequent_indent="  ")
@@ -287,14 +292,17 @@ def _pooled_record(row: FactorRow, ratios: HazardRatios, level: float) -> dict[s
         "k": ratios.k,
         "n_patients": ratios.n_patients,
         "n_events": math.nan if events is None else events,
-        "printed": "" if ratios.k > 1 else ratios.used[0].ratio,
+        "printed": "" if ratios.k > 1 or ratios.used[0].is_derived else ratios.used[0].ratio,
         "k_without": len(without),
         "k_not_significant": sum(result.is_not_significant for result in without),
+        "scale": ratios.scale,
+        "k_other_scale": len({out.study for out in ratios.on_other_scale}),
+        "different_cut_points": ratios.cut_points,
+        "k_cut_point_chosen": sum(result.is_cut_point_chosen for result in ratios.used),
     }
     if pooled is None:
         only = ratios.used[0]
-        ends = intervals.limits(np.asarray(only.log_hr), np.asarray(only.se), math.inf, level)
-        numbers = (only.log_hr, float(ends.lower), float(ends.upper), *[math.nan] * 2)
+        numbers = (only.log_hr, *only.limits(level), *[math.nan] * 2)
         rest = [math.nan] * 6
     else:
         ci, ahead = pooled.confidence_interval(level), pooled.prediction_interval(level)
@@ -328,6 +336,10 @@ def _row_record(row: FactorRow, level: float) -> dict[str, object]:
         "n_none": count.n_none,
         "n_direction_not_stated": count.n_not_stated,
         "n_direction_inferred": count.n_inferred,
+        "n_stated": count.n_stated,
+        "n_stated_worse": count.n_stated_worse,
+        "n_inferred_worse": count.n_inferred_worse,
+        "n_direction_from_another_result": sum(bool(result.direction_from) for result in row.counted),
         "proportion_worse": count.proportion,
         "ci_lower": ci.lower,
         "ci_upper": ci.upper,

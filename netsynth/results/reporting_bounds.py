@@ -1,18 +1,19 @@
-"""What a pooled hazard ratio can be when the studies that say only "not significant" are not dropped."""
+"""What a pooled hazard ratio can be, tau2 held, when studies that say only "not significant" are not dropped."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from netsynth import _format, _validate
-from netsynth._typing import Interval
+from netsynth._typing import FloatArray, Interval
 from netsynth.errors import Caution
 from netsynth.kernels.intervals import critical_value
-from netsynth.kernels.silent_results import Silent, silent_limits
+from netsynth.kernels.silent_results import Silent, held_interval, silent_limits
 from netsynth.results.evidence import Stratum
 from netsynth.results.pooled import PooledEffect
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["ReportingBounds", "SilentStudy"]
 
 _GRID: Final = 33  # of tau, when it has limits
+_HELD: Final = (
+    "tau2 is held at one value. Estimated anew with the silent studies it can be larger and the limits wider; name its "
+    "limits to see how far."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,10 @@ class SilentStudy:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReportingBounds:
-    """A pooled hazard ratio and its limits over all that silent studies may have found.
+    r"""A pooled hazard ratio and its limits, tau2 held, over all that silent studies may have found.
 
-    As made by `netsynth.bound_reporting`.
+    As made by `netsynth.bound_reporting`. One model is used throughout: the mean by inverse variance at the tau2 that
+    is held, and its interval :math:`\mu \pm t_{k-1} / \sqrt W`. Where tau2 has limits, the widest over them counts.
 
     Attributes
     ----------
@@ -91,10 +97,10 @@ class ReportingBounds:
     unbounded : tuple of SilentStudy
         Studies without one whose words do not.
     tau2_lower, tau2_upper : float
-        Limits of the between-study variance, equal where it is taken as known.
+        Limits of the between-study variance, equal where it is held at one value.
     turning_log_hr : float
-        The common log hazard ratio of the silent studies, nearest to the pooled one, that would turn the conclusion;
-        nan when none within their reach does, or they cannot be weighed.
+        The common log hazard ratio of the silent studies, nearest to the pooled one, at which the interval says
+        something else of 1 than `held_interval`; nan when none within their reach does, or they cannot be weighed.
     turning_reason : str
         Why it is nan.
     warnings : tuple of Caution
@@ -135,14 +141,36 @@ class ReportingBounds:
 
     @property
     def bounds(self) -> Interval:
-        """Limits of the pooled log hazard ratio of all studies that have limits."""
+        """Limits of the pooled log hazard ratio of all studies that have limits, at the tau2 that is held."""
         return self._limits(0.0)
 
     def confidence_bounds(self, level: float = 0.95) -> Interval:
-        """Limits that no interval of the mean, t on k - 1 degrees of freedom, can go beyond; nan for one study."""
+        """Limits that no interval of the mean, t on k - 1 degrees of freedom and tau2 held, can go beyond.
+
+        nan for one study.
+        """
         df = self.k_reported + self.k_silent - 1.0
         critical = float(critical_value(df, _validate.level(level)))
         return Interval(math.nan, math.nan) if math.isnan(critical) else self._limits(critical)
+
+    def held_interval(self, level: float = 0.95) -> Interval:
+        """Interval of the reported studies alone by the model of the limits; one study has that of its own error."""
+        df = self.k_reported - 1.0 if self.k_reported > 1 else math.inf
+        critical = float(critical_value(df, _validate.level(level)))
+        y, v = self.pooled.study_estimate, self.pooled.study_se**2
+        return held_interval(y, v, self.tau2_grid(), critical)
+
+    def interval_with(self, log_hr: FloatArray, level: float = 0.95) -> Interval:
+        """Interval of all studies by the model of the limits, the silent ones at `log_hr` with their least error."""
+        critical = float(critical_value(self.k_reported + self.k_silent - 1.0, _validate.level(level)))
+        y = np.append(self.pooled.study_estimate, log_hr)
+        se = np.append(self.pooled.study_se, [study.se_low for study in self.silent])
+        return held_interval(y, se**2, self.tau2_grid(), critical)
+
+    def tau2_grid(self) -> FloatArray:
+        """The between-study variances that are looked at: the one that is held, or a grid between its limits."""
+        ends = math.sqrt(self.tau2_lower), math.sqrt(self.tau2_upper)
+        return np.linspace(*ends, 1 if ends[0] == ends[1] else _GRID) ** 2
 
     @property
     def natural_bounds(self) -> Interval:
@@ -168,10 +196,14 @@ class ReportingBounds:
         y, v = self.pooled.study_estimate, self.pooled.study_se**2
         names = ("centre", "lowest", "highest", "se_low", "se_high")
         silent = Silent(*(np.array([getattr(study, name) for study in self.silent], float) for name in names))
-        ends = math.sqrt(self.tau2_lower), math.sqrt(self.tau2_upper)
-        taus = [ends[0]] if ends[0] == ends[1] else np.linspace(*ends, _GRID).tolist()
-        found = [silent_limits(y, v, silent, tau**2, critical) for tau in taus]
-        return Interval(min(x.lower for x in found), max(x.upper for x in found))
+
+        def ends(tau2: float) -> Interval:
+            return silent_limits(y, v, silent, tau2, critical)
+
+        grid = self.tau2_grid()
+        found = [ends(tau2) for tau2 in grid.tolist()]
+        lower = -_furthest(lambda tau2: -ends(tau2).lower, [-x.lower for x in found], grid)
+        return Interval(lower, _furthest(lambda tau2: ends(tau2).upper, [x.upper for x in found], grid))
 
     def summary_frame(self, level: float = 0.95) -> pd.DataFrame:
         """One unrounded row; all but the ratio that turns the conclusion on the log scale."""
@@ -238,7 +270,7 @@ class ReportingBounds:
 
     def _with_the_silent(self) -> list[tuple[str, str]]:
         any_ci = self.natural_confidence_bounds()
-        within = "" if math.isnan(any_ci.lower) else f"   any 95% CI within {_bracket(any_ci)}"
+        within = "" if math.isnan(any_ci.lower) else f"   its 95% CI within {_bracket(any_ci)}"
         low, high = map(_format.ratio, self.natural_bounds)
         turn = self.turning_reason or (
             f"{self._turned_to} if the silent studies found a ratio of {_format.ratio(self.turning_hazard_ratio)}"
@@ -251,21 +283,37 @@ class ReportingBounds:
 
     @property
     def _turned_to(self) -> str:
-        low, high = self.pooled.confidence_interval()
+        low, high = self.held_interval()
         return "the 95% CI leaves out 1" if low <= 0 <= high else "the 95% CI includes 1"
 
     def _title(self) -> str:
-        tau2 = _format.significant(self.tau2_lower)
-        if self.tau2_lower != self.tau2_upper:
-            tau2 = f"from {tau2} to {_format.significant(self.tau2_upper)}"
         where = f"{self.factor}, {self.endpoint.replace('_', ' ')}, {self.stratum}"
-        return f"Reporting bounds of a hazard ratio: {where}; tau2 {tau2}"
+        return f"Reporting bounds of a hazard ratio: {where}; {self.tau2_words}"
+
+    @property
+    def tau2_words(self) -> str:
+        """For which between-study variance the limits hold."""
+        low, high = map(_format.significant, (self.tau2_lower, self.tau2_upper))
+        return f"tau2 held at {low}" if self.tau2_lower == self.tau2_upper else f"tau2 from {low} to {high}"
 
     def __str__(self) -> str:
-        return _format.labelled_lines(self._title(), self._rows(), self.warnings)
+        held = [_HELD] if self.silent and self.tau2_lower == self.tau2_upper else []
+        return _format.labelled_lines(self._title(), self._rows(), [*held, *self.warnings])
 
     def _repr_html_(self) -> str:
         return _format.html_table(("", ""), self._rows(), caption=self._title())
+
+
+def _furthest(end: Callable[[float], float], values: list[float], grid: FloatArray) -> float:
+    """The largest end over tau2: the best of the grid, and then between its neighbours."""
+    from scipy.optimize import minimize_scalar
+
+    best = int(np.argmax(values))
+    if len(values) == 1:
+        return values[0]
+    near = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, grid.size - 1)])
+    found = minimize_scalar(lambda tau2: -end(float(tau2)), bounds=near, method="bounded")
+    return max(values[best], -float(found.fun))
 
 
 def _natural(ends: Interval) -> Interval:

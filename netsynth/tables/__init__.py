@@ -1,6 +1,7 @@
 """Results and reviews as tables: for the eye, and as Markdown, HTML, LaTeX, CSV or a data frame."""
 
 from netsynth.tables.audit import audit_table
+from netsynth.tables.certainty import certainty_table
 from netsynth.tables.characteristics import characteristics_table
 from netsynth.tables.exclusions import exclusions_table
 from netsynth.tables.factors import evidence_table, factor_table, mapping_table
@@ -20,6 +21,7 @@ __all__ = [
     "Table",
     "audit_table",
     "bounds_table",
+    "certainty_table",
     "characteristics_table",
     "curve_table",
     "evidence_table",

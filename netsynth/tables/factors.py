@@ -6,6 +6,7 @@ from collections import Counter
 
 from netsynth import _format
 from netsynth.results.evidence import ANY_ENDPOINT, FactorEvidence, FactorRow
+from netsynth.results.factor_cuts import chosen_cut_points
 from netsynth.results.prognostic import FactorSummary
 from netsynth.tables._marks import Marks
 from netsynth.tables.characteristics import count
@@ -61,7 +62,8 @@ def factor_table(summary: FactorSummary) -> Table:
         rows.append((row.factor if first else "", row.levels if first else "", *_cells(row, marks)))
     notes = [
         *marks.footnotes,
-        "Worse and better: studies in which the first level fared so. Bounds: over all that unknown directions may be.",
+        "Worse and better: studies in which the first level fared so. Bounds: over all that unknown and inferred "
+        "directions may be.",
         "Counting directions says nothing about the size of an effect; counts of significant results depend on the "
         "size of the studies.",
         summary.rule,
@@ -75,7 +77,7 @@ def _cells(row: FactorRow, marks: Marks) -> tuple[str, ...]:
     mark = ""
     if directions.n_inferred:
         mark = marks(
-            "Some directions are inferred from the level that a significant result names as adverse."
+            "Some directions are inferred from the level that a significant result names as adverse; no test uses them."
         )
     return (
         _plain(row.endpoint),
@@ -88,8 +90,20 @@ def _cells(row: FactorRow, marks: Marks) -> tuple[str, ...]:
         directions.shown_pvalue,
         directions.shown_bounds,
         f"{said['yes']} of {tested}" if tested else "",
-        "; ".join(ratios.words() for ratios in row.hazard_ratios if ratios.k),
+        "; ".join(ratios.words() for ratios in row.hazard_ratios if ratios.k) + _cut_marks(row, marks),
     )
+
+
+def _cut_marks(row: FactorRow, marks: Marks) -> str:
+    where = dict.fromkeys(ratios.cut_points for ratios in row.hazard_ratios if ratios.cut_points)
+    found = [marks(f"{row.factor}: pooled over different cut-points, {each}.") for each in where]
+    if chosen := chosen_cut_points(row.informative):
+        found.append(
+            marks(
+                f"{row.factor}: cut-point chosen by the outcome in {chosen}; HR too far from 1, p too small."
+            )
+        )
+    return "".join(found)
 
 
 def evidence_table(summary: FactorSummary, *, factor: str = "") -> Table:
@@ -160,7 +174,9 @@ def _evidence_cells(result: FactorEvidence) -> tuple[str, ...]:
         result.ratio,
         "" if result.pvalue is None else f"{sign}{result.pvalue.text}",
         result.significance,
-        result.direction,
+        f"{result.voted_direction}, by its {result.direction_from}"
+        if result.direction_from
+        else result.direction,
         result.left_out,
     )
 

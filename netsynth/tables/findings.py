@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from netsynth import _format, _validate
-from netsynth._typing import Interval
+from netsynth.data.endpoint import find_endpoint
 from netsynth.errors import InvalidInputError
 from netsynth.results.certainty import FactorCertainty
-from netsynth.results.evidence import ANY_ENDPOINT, FactorRow, HazardRatios, Stratum
+from netsynth.results.evidence import ANY_ENDPOINT, FactorEvidence, FactorRow, HazardRatios, Stratum
+from netsynth.results.factor_cuts import chosen_cut_points
 from netsynth.results.prognostic import FactorSummary
 from netsynth.tables._marks import Marks
 from netsynth.tables.table import Column, Table
 
 __all__ = ["BaselineSurvival", "findings_table"]
+
+_OVERALL: Final = find_endpoint("OS")
 
 
 class BaselineSurvival(NamedTuple):
@@ -56,7 +59,8 @@ def findings_table(
     certainty : iterable of FactorCertainty
         Worksheets of `grade_factor`; rows without one have an empty cell.
     baseline : mapping of str to BaselineSurvival, optional
-        By the code of an endpoint, survival of patients with the reference level.
+        By the code of an endpoint, survival of patients with the reference level; without an event, where the endpoint
+        is another than death.
     min_studies : int
         Fewest studies with a usable ratio of a row that is shown.
     level : float
@@ -66,7 +70,8 @@ def findings_table(
     -------
     Table
         Factor, outcome, analysis where there are several, studies with patients and events, hazard ratio, prediction
-        interval, survival of 100 patients at either level, certainty, comments.
+        interval, patients of 100 at either level who are alive, or event-free where the endpoint is not overall
+        survival, certainty, comments.
 
     Raises
     ------
@@ -75,6 +80,9 @@ def findings_table(
 
     Notes
     -----
+    One study is shown as printed, unless it prints no ratio or no interval at `level`: then the limits are of Wald,
+    from what it prints besides, and a footnote says from what.
+
     With baseline survival :math:`S_0` the other level has :math:`S_0^{\mathrm{HR}}` under proportional hazards; its
     limits are those of the ratio. The error of :math:`S_0` itself is not in them.
 
@@ -94,6 +102,7 @@ def findings_table(
     rows = [row for row in summary.rows if row.endpoint != ANY_ENDPOINT]
     known = _checked(baseline or {}, {row.endpoint for row in rows})
     percent = f"{100 * level:g}%"
+    state = _state(row.endpoint for row in rows if row.endpoint in known)
     marks = Marks()
     columns = (
         Column("Factor"),
@@ -102,8 +111,8 @@ def findings_table(
         Column("Studies"),
         Column(f"HR ({percent} CI)", "decimal"),
         Column(f"{percent} PI"),
-        Column("Alive of 100, reference level"),
-        Column(f"Alive of 100, adverse level ({percent} CI)"),
+        Column(f"{state} of 100, reference level"),
+        Column(f"{state} of 100, adverse level ({percent} CI)"),
         Column("Certainty"),
         Column("Comments"),
     )
@@ -112,7 +121,8 @@ def findings_table(
         for ratios in (row.ratios(stratum) for stratum in strata):
             if ratios.k < max(min_studies, 1):
                 continue
-            name = f"{row.factor} ({row.levels})" if row.levels else row.factor
+            told = ratios.scale or row.levels
+            name = f"{row.factor} ({told})" if told else row.factor
             sheet = next((s for s in sheets if _same(s, row, ratios)), None)
             cells.append(
                 (
@@ -166,32 +176,38 @@ def _studies(ratios: HazardRatios) -> str:
     return f"{ratios.k} ({', '.join(sizes)})" if sizes else str(ratios.k)
 
 
+def _state(endpoints: Iterable[str]) -> str:
+    """What the patients are who have had no event: alive only where the event is death of any cause."""
+    found = [code.lower() in _OVERALL.spellings for code in endpoints]
+    return "Alive" if all(found) else "Alive (OS) or event-free" if any(found) else "Event-free"
+
+
 def _ratio(ratios: HazardRatios, level: float, marks: Marks) -> tuple[str, str]:
     pooled = ratios.pooled
     if pooled is None:
-        mark = marks("One study, as printed or turned to the first level.") if ratios.k == 1 else ""
-        return (f"{ratios.used[0].ratio}{mark}" if ratios.k == 1 else "not pooled"), ""
+        return (_single(ratios.used[0], level, marks) if ratios.k == 1 else "not pooled"), ""
     low, high = map(_format.ratio, pooled.natural_interval(level))
     ahead = pooled.natural_prediction_interval(level)
     prediction = "" if math.isnan(ahead.lower) else _format.span(*map(_format.ratio, ahead))
     return f"{_format.ratio(pooled.natural)} ({_format.span(low, high)})", prediction
 
 
+def _single(only: FactorEvidence, level: float, marks: Marks) -> str:
+    span, origin = only.shown_limits(level), only.computed_from(level)
+    shown = f"{only.shown_ratio} ({span})" if span else only.shown_ratio
+    if only.is_derived:
+        return f"{shown}{marks(f'One study, which prints no ratio: computed from {origin}.')}"
+    limits = f"; {100 * level:g}% CI computed from {origin}" if origin else ""
+    return f"{shown}{marks(f'One study, as printed or turned to the first level{limits}.')}"
+
+
 def _absolute(
     ratios: HazardRatios, base: BaselineSurvival | None, level: float, marks: Marks
 ) -> tuple[str, str]:
-    if base is None:
+    if base is None or (ratios.pooled is None and ratios.k > 1):
         return "", ""
-    pooled, only = ratios.pooled, ratios.used[0]
-    if pooled is None and ratios.k > 1:
-        return "", ""
-    if pooled is None:
-        ratio, ends = (
-            math.exp(only.log_hr),
-            Interval(math.exp(only.log_ci_lower), math.exp(only.log_ci_upper)),
-        )
-    else:
-        ratio, ends = pooled.natural, pooled.natural_interval(level)
+    log = ratios.used[0].log_hr if ratios.pooled is None else ratios.pooled.estimate
+    ratio, ends = math.exp(log), [math.exp(end) for end in ratios.interval(level)]
     shown = f"{100 * base.survival**ratio:.0f}"
     if not math.isnan(ends[0] + ends[1]):
         low, high = (f"{100 * base.survival**end:.0f}" for end in ends[::-1])
@@ -209,13 +225,18 @@ def _certainty(sheet: FactorCertainty) -> str:
     return sheet.certainty if sheet.status == "judged" else f"{sheet.certainty} ({sheet.status})"
 
 
+def _probability(value: float) -> str:
+    """Two decimals, and never so round that it is certain."""
+    return "> 0.99" if value > 0.99 else "< 0.01" if value < 0.01 else _format.number(value, 2)
+
+
 def _comments(row: FactorRow, ratios: HazardRatios) -> list[str]:
     said, pooled = [], ratios.pooled
     if pooled is not None:
         said.append(f"I\u00b2 {100 * pooled.i2:.0f}%")
         harm = pooled.probability_above()
         if not math.isnan(harm):
-            said.append(f"HR above 1 in a new study with probability {_format.number(harm, 2)}")
+            said.append(f"HR above 1 in a new study with probability {_probability(harm)}")
     without = row.without_ratio(ratios.stratum)
     if without:
         silent = sum(result.is_not_significant for result in without)
@@ -224,4 +245,8 @@ def _comments(row: FactorRow, ratios: HazardRatios) -> list[str]:
         said.append(
             f"{_format.plural(len(without), 'further study', 'further studies')} without a usable HR{tail}"
         )
+    if ratios.cut_points:
+        said.append(f"different cut-points: {ratios.cut_points}")
+    if chosen := chosen_cut_points(ratios.used):
+        said.append(f"cut-point chosen by the outcome in {chosen}: HR too far from 1")
     return said

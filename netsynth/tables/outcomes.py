@@ -14,7 +14,7 @@ from netsynth.data.endpoint import Endpoint
 from netsynth.data.number import ReportedInterval
 from netsynth.data.proportion import ReportedProportion
 from netsynth.data.review import Review
-from netsynth.data.selection import same_months
+from netsynth.data.selection import check_sets, same_months
 from netsynth.data.study import Group, Study
 from netsynth.data.survival import ReportedSurvival, ReportedTime, SurvivalPoint
 from netsynth.errors import InvalidInputError
@@ -74,7 +74,7 @@ def outcomes_table(
     Raises
     ------
     InvalidInputError
-        If a landmark is not a positive number, or `sets` is no list of words.
+        If a landmark is not a positive number, `sets` is no list of words, or no result belongs to one of them.
 
     Examples
     --------
@@ -112,8 +112,7 @@ def outcomes_table(
     Not shown: 1 percentage at other landmarks: 3 y (1).
     """
     months = None if landmarks_years is None else _months(landmarks_years)
-    if isinstance(sets, str):
-        raise InvalidInputError(f"sets must be a list of words; got {sets!r}.")
+    check_sets(sets, review.evidence_sets)
     columns = _columns(review, months)
     marks, other_times, silent, rows = Marks(), list[float](), list[str](), []
     for study in review.studies:

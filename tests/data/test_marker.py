@@ -4,7 +4,14 @@ import pytest
 
 from netsynth.data.endpoint import find_endpoint
 from netsynth.data.factor import ReportedFactor
-from netsynth.data.marker import MarkerScale, cut_point, cut_points
+from netsynth.data.marker import (
+    CutPoint,
+    MarkerScale,
+    cut_point,
+    cut_points,
+    is_cut_point_chosen,
+    marker_step,
+)
 from netsynth.errors import InvalidInputError
 
 
@@ -15,6 +22,9 @@ from netsynth.errors import InvalidInputError
         (MarkerScale.per_units(unit="cm"), "per cm"),
         (MarkerScale.per_units(10, unit="ng/mL"), "per 10 ng/mL"),
         (MarkerScale.per_units(10), "per 10 units"),
+        (MarkerScale.per_units(10, unit="year"), "per 10 years"),
+        (MarkerScale.per_units(unit="%"), "per 1%"),
+        (MarkerScale.per_units(10, unit="%"), "per 10%"),
         (MarkerScale.per_sd(), "per SD"),
         (MarkerScale.per_sd(size=2), "per 2 SD"),
         (MarkerScale.per_fold(), "per doubling"),
@@ -91,6 +101,11 @@ def result(notes="", adverse="> 5 cm", **more):
         "by the Youden index",
         "X-tile",
         "maximally selected rank statistics",
+        "the optimal Ki-67 cut-off",
+        "cut-point optimised for OS",
+        "optimum threshold",
+        "best cut-off",
+        "minimum p-value approach",
     ],
 )
 def test_a_cut_point_chosen_by_the_outcome_is_flagged(notes):
@@ -98,7 +113,20 @@ def test_a_cut_point_chosen_by_the_outcome_is_flagged(notes):
     assert "(chosen by the outcome)" in str(cut_points(result(notes))[0])
 
 
-@pytest.mark.parametrize("notes", ["", "in the process of care", "median", "protocol", "proctology"])
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "",
+        "in the process of care",
+        "median",
+        "protocol",
+        "proctology",
+        "optimal cytoreduction",
+        "after optimal medical therapy",
+        "no optimal cut-off was looked for",
+        "not by ROC",
+    ],
+)
 def test_other_words_flag_nothing(notes):
     assert not any(point.is_chosen_by_outcome for point in cut_points(result(notes)))
 
@@ -107,3 +135,85 @@ def test_levels_without_a_number_have_no_cut_point():
     assert [point.level for point in cut_points(result(adverse="large"))] == ["<= 5 cm"]
     assert str(cut_points(result())[0]) == "Lund, size: > 5 cm"
     assert cut_points(result(extra=(("cut-off", "optimal"),)))[0].is_chosen_by_outcome
+
+
+def test_a_cut_point_that_no_level_names_can_have_been_chosen():
+    assert is_cut_point_chosen(result("optimal cut-off", "high"))
+    no_split = ReportedFactor(
+        "Lund", "margin", find_endpoint("OS"), "R1", "R0", notes="nomogram with ROC analysis"
+    )
+    assert not is_cut_point_chosen(no_split)
+    assert not is_cut_point_chosen(result("median"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ((5.0, "cm"), (50.0, "mm"), True),
+        ((0.3, "cm"), (3.0, "mm"), True),
+        ((5.0, "cm"), (5.0, "mm"), False),
+        ((5.0, "%"), (5.0, "%"), True),
+    ],
+)
+def test_lengths_are_compared_in_one_unit(one, other, same):
+    places = [CutPoint("Lund", "size", "", ">", *each).place for each in (one, other)]
+    assert (places[0] == places[1]) == same
+
+
+@pytest.mark.parametrize(
+    ("level", "kind", "size", "unit"),
+    [
+        ("per 1%", "units", 1, "%"),
+        ("Per 10 % increase", "units", 10, "%"),
+        ("10% increase", "units", 10, "%"),
+        ("per percentage point", "units", 1, "%"),
+        ("per year", "units", 1, "year"),
+        ("per 1-year increase", "units", 1, "year"),
+        ("older, per year", "units", 1, "year"),
+        ("each 10 years of age", "units", 10, "year"),
+        ("per decade", "units", 10, "year"),
+        ("per 5 mm", "units", 0.5, "cm"),
+        ("per 1,000 ng/mL", "units", 1000, "ng/ml"),
+        ("per 0.5 cm", "units", 0.5, "cm"),
+        ("increase (per 2 cm)", "units", 2, "cm"),
+        ("per unit", "units", 1, ""),
+        ("continuous", "units", 1, ""),
+        ("per log unit", "units", 1, "log unit"),
+        ("per 1 g/dL decrease", "units", 1, "g/dl lower"),
+        ("per year younger", "units", 1, "year lower"),
+        ("per SD", "sd", 1, ""),
+        ("per 1-SD increase", "sd", 1, ""),
+        ("per two standard deviations", "sd", 2, ""),
+        ("per doubling", "fold", 2, ""),
+        ("doubling", "fold", 2, ""),
+        ("per 10-fold increase", "fold", 10, ""),
+        ("per log2 unit", "fold", 2, ""),
+        ("per log10 unit", "fold", 10, ""),
+        ("per ln unit", "fold", math.e, ""),
+        ("per log SD", "log sd", 1, ""),
+    ],
+)
+def test_what_a_ratio_per_step_is_of(level, kind, size, unit):
+    step = marker_step(level)
+    assert (step.kind, step.size, step.unit) == (kind, pytest.approx(size), unit)
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        "",
+        "high",
+        "older",
+        "> 65",
+        "65 or older",
+        "> 2 per 10 fields",
+        "2 or more per 10 HPF",
+        "more than 20 mitoses per 10 HPF",
+        "grade per WHO",
+        "10% or more decrease",
+        "per 0 units",
+        "permanent",
+    ],
+)
+def test_a_group_is_no_step(level):
+    assert marker_step(level) is None

@@ -15,6 +15,7 @@ from netsynth.data.selection import (
     Candidate,
     Exclusion,
     Selection,
+    check_sets,
     known_time,
     overlap_clusters,
     same_months,
@@ -338,6 +339,15 @@ REFUSED = [
     (lambda: chosen([], roles=()), "roles must be a list of one or more words; got ()."),
     (lambda: chosen([], sets="core"), "sets must be a list of one or more words; got 'core'."),
     (lambda: chosen([], sets=[]), "sets must be a list of one or more words; got []."),
+    (lambda: check_sets("core", ["core"]), "sets must be a list of one or more words; got 'core'."),
+    (
+        lambda: check_sets(["core", "cor"], ["newer", "core", ""]),
+        "No result belongs to evidence set cor; the review has (none), core and newer.",
+    ),
+    (
+        lambda: check_sets(["core"], [""]),
+        "No result belongs to evidence set core; the review names none; leave sets out.",
+    ),
     (lambda: chosen([], overlap="smallest"), "overlap must be one of largest, latest, keep; got 'smallest'."),
     *(
         (lambda t=t: known_time(t), f"time_months must be a positive number of months; got {t!r}.")

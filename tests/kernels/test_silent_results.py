@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netsynth.kernels.silent_results import Silent, silent_limits
+from netsynth.kernels.silent_results import Silent, held_interval, silent_limits
 
 Z = 1.959963984540054
 
@@ -98,3 +98,14 @@ def test_more_is_known_when_the_study_is_known_to_be_larger_or_the_direction_is_
     assert wide.lower < small.lower < small.upper <= wide.upper
     assert wide.lower < worse.lower
     assert worse.upper == pytest.approx(wide.upper, abs=1e-12)
+
+
+def test_an_interval_with_tau2_held_is_the_weighted_mean_and_the_root_of_the_weights():
+    # weights 1 / (0.04 + 0.06) = 10 and 1 / (0.19 + 0.06) = 4: mean 4.2 / 14, error 1 / sqrt(14)
+    low, high = held_interval(np.array([0.5, -0.2]), np.array([0.04, 0.19]), np.array([0.06]), 2.0)
+    assert (low, high) == pytest.approx((0.3 - 2 / math.sqrt(14), 0.3 + 2 / math.sqrt(14)), abs=1e-12)
+    one = [
+        held_interval(np.array([0.5, -0.2]), np.array([0.04, 0.19]), np.array([t]), 2.0) for t in (0.0, 0.3)
+    ]
+    both = held_interval(np.array([0.5, -0.2]), np.array([0.04, 0.19]), np.array([0.0, 0.3]), 2.0)
+    assert both == (min(x.lower for x in one), max(x.upper for x in one))

@@ -179,7 +179,7 @@ def test_landmarks_are_refused(review, years):
 def test_a_lone_set_is_refused(review):
     with pytest.raises(InvalidInputError) as error:
         outcomes_table(review, sets="core")
-    assert str(error.value) == "sets must be a list of words; got 'core'."
+    assert str(error.value) == "sets must be a list of one or more words; got 'core'."
 
 
 @pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")

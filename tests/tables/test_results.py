@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from netsynth.data.number import ReportedInterval, ReportedNumber
+from netsynth.data.proportion import ReportedProportion
 from netsynth.data.quality import MINORS, QUIPS, QualityAssessment
 from netsynth.data.review import PublishedTarget, Review
 from netsynth.data.selection import Exclusion
@@ -116,6 +117,19 @@ def test_a_published_outcome_that_no_study_reports_stays():
     row = next(row for row in cells(table) if row["Outcome"] == "Median PFS")
     assert (row["Studies"], row["Median"], row["Published median"]) == ("0", "", "21 months")
     assert "Published range" not in row
+
+
+def test_patients_of_some_studies_alone_are_marked():
+    review = Review(
+        [Study("a"), Study("b")],
+        proportions=[
+            ReportedProportion.of("a", "relief", n_events=8, n_total=36),
+            ReportedProportion.of("b", "relief", percent=90),
+        ],
+    )
+    table = summary_table(summarize_outcomes(review))
+    assert cells(table)[0]["Patients"] == "36ᵃ"
+    assert table.footnotes == ("ᵃ Some studies do not print their number of patients.",)
 
 
 def test_the_packaged_review_gives_the_known_median():
