@@ -12,14 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from netsynth import _format, _validate
-from netsynth._five_numbers import is_table, listed, named_columns, overlap_cautions
-from netsynth._typing import FloatArray
-from netsynth.data.endpoint import Endpoint, find_endpoint
-from netsynth.data.number import ReportedInterval, ReportedNumber
-from netsynth.data.review import Review
+from netsynth._five_numbers import overlap_cautions
+from netsynth._reported_medians import MedianRow, median_rows
+from netsynth.data.endpoint import Endpoint
 from netsynth.data.selection import OverlapRule
 from netsynth.data.study import Role
-from netsynth.data.survival import ReportedTime
 from netsynth.errors import (
     Caution,
     FewStudiesWarning,
@@ -76,11 +73,12 @@ def pool_median_survival(
     data : Review, sequence of ReportedTime, mapping or data frame, or array_like of shape (k,)
         A review; records of one endpoint; medians in months, nan for a median that was not reached, which then needs
         `follow_up_months` or `ci_lower`; or a table whose columns "median", "study" and so on have the names of the
-        arguments. `ReportedNumber` may stand among the medians, ">96 months" or "not reached".
+        arguments. Medians may be texts or `ReportedNumber` too, such as ">96 months" or "NR".
     endpoint : str or Endpoint
         Which endpoint of a review; what arrays are of.
     ci_lower, ci_upper : array_like of float, shape (k,), optional
-        With an array: limits of the confidence interval in months; nan for a limit that is not printed or not reached.
+        With an array: limits of the confidence interval in months, or as texts; nan for one that is not printed, and an
+        upper one that was not reached is infinite, or "NR".
     follow_up_months : array_like of float, shape (k,), optional
         With an array: the last time at which each curve is known, or the median follow-up, which lies before it.
     n_events, n_total : array_like of float, shape (k,), optional
@@ -163,7 +161,7 @@ def pool_median_survival(
         "n_events": n_events,
         "n_total": n_total,
     }
-    rows, label = _rows(data, endpoint, columns, study, _validate.level(ci_level), sets, roles, overlap)
+    rows, label = median_rows(data, endpoint, columns, study, _validate.level(ci_level), sets, roles, overlap)
     evidence = [_evidence(row, scale, event_share) for row in rows]
     left_out = tuple(
         LeftOut(row.study, found) for row, found in zip(rows, evidence, strict=True) if isinstance(found, str)
@@ -225,22 +223,6 @@ def pool_median_survival(
     )
 
 
-class _Row(NamedTuple):
-    """What one study prints, in months: nan for what it does not, infinite for an upper limit not reached."""
-
-    study: str
-    median: float
-    above: float  # the median lies above this
-    below: float  # or below this
-    ci_lower: float
-    ci_upper: float
-    level: float
-    follow_up: float
-    n_events: float
-    n_total: float
-    printed: str
-
-
 class _Evidence(NamedTuple):
     lower: float
     upper: float
@@ -249,186 +231,7 @@ class _Evidence(NamedTuple):
     doubt: str  # why the standard error is not simply that of a confidence interval
 
 
-def _rows(
-    data: object,
-    endpoint: str | Endpoint,
-    columns: dict[str, npt.ArrayLike | None],
-    study: Iterable[str] | None,
-    level: float,
-    sets: Sequence[str] | None,
-    roles: Sequence[Role],
-    overlap: OverlapRule,
-) -> tuple[list[_Row], str]:
-    if isinstance(data, Review):
-        _refuse(columns, study, "a review holds its own")
-        selection = data.select_times(endpoint, sets=sets, roles=roles, overlap=overlap)
-        if not selection.chosen:
-            raise InvalidInputError(f"{selection.question}: no study prints one.")
-        rows = []
-        for candidate in selection.chosen:
-            whole = data.study(candidate.study)
-            follow_up = math.nan if whole.followup is None else whole.followup.months
-            record = data.times[candidate.record[0]]
-            rows.append(_from_record(record, whole.label, candidate.n_total, follow_up))
-        return rows, str(data.endpoint(endpoint))
-    if is_table(data):
-        _refuse(columns, study, "a table holds its own")
-        given = named_columns(data, "data", ("median", *columns), ("median",))
-        columns = {name: listed(given.get(name)) for name in columns}
-        data = listed(given["median"])
-        study = [str(name) for name in listed(given["study"])] if "study" in given else None
-    items = _items(data)
-    if all(isinstance(item, ReportedTime) for item in items):
-        _refuse(columns, study, "records hold their own")
-        return _from_records([item for item in items if isinstance(item, ReportedTime)])
-    return _from_arrays(items, columns, study, level), str(find_endpoint(endpoint))
-
-
-def _items(data: object) -> list[object]:
-    try:
-        items = list(_validate.unmasked(data))
-    except TypeError:
-        raise InvalidInputError(f"data must be a review, records or medians; got {data!r:.80}.") from None
-    if not items:
-        raise InvalidInputError("data is empty; give at least one median.")
-    return items
-
-
-def _refuse(columns: dict[str, npt.ArrayLike | None], study: Iterable[str] | None, why: str) -> None:
-    given = [name for name, column in {**columns, "study": study}.items() if column is not None]
-    if given:
-        raise InvalidInputError(f"{given[0]} goes with an array of medians; {why}. Leave it out.")
-
-
-def _from_records(records: Sequence[ReportedTime]) -> tuple[list[_Row], str]:
-    endpoints = list(dict.fromkeys(record.endpoint for record in records))
-    if len(endpoints) > 1:
-        raise InvalidInputError(
-            f"Records must be of one endpoint; got {_format.listing(str(one) for one in endpoints)}. Choose one."
-        )
-    for record in records:
-        if record.statistic != "median":
-            raise InvalidInputError(f"{record.study}: a {record.statistic} is not a median. Leave it out.")
-        if not record.value.unit:
-            raise InvalidInputError(f"{record.study}: the unit of the median is not stated.")
-    rows = [_from_record(record, record.study, record.group.n_total, math.nan) for record in records]
-    return rows, str(endpoints[0])
-
-
-def _from_record(record: ReportedTime, label: str, n_total: int | None, follow_up: float) -> _Row:
-    value, ci = record.value, record.ci
-    lower, upper = _limits(ci)
-    row = _Row(
-        study=label,
-        median=value.months if value.is_exact else math.nan,
-        above=value.months if value.qualifier in (">", ">=") else math.nan,
-        below=value.months if value.qualifier in ("<", "<=") else math.nan,
-        ci_lower=lower,
-        ci_upper=upper,
-        level=0.95 if ci is None or ci.level is None else ci.level,
-        follow_up=follow_up,
-        n_events=math.nan,
-        n_total=math.nan if n_total is None else float(n_total),
-        printed=f"{value}" + (f" ({ci})" if ci is not None else ""),
-    )
-    _check_positive(row)
-    return row
-
-
-def _limits(ci: ReportedInterval | None) -> tuple[float, float]:
-    if ci is None:
-        return math.nan, math.nan
-    lower = ci.lower.months if ci.lower is not None and ci.lower.is_exact else math.nan
-    if ci.upper is None:
-        return lower, math.nan
-    return lower, ci.upper.months if ci.upper.is_exact else math.inf
-
-
-def _from_arrays(
-    items: Sequence[object],
-    columns: dict[str, npt.ArrayLike | None],
-    study: Iterable[str] | None,
-    level: float,
-) -> list[_Row]:
-    k = len(items)
-    names = _validate.labels(study, k)
-    found = {name: _column(column, name, k, names) for name, column in columns.items()}
-    rows = []
-    for i, item in enumerate(items):
-        number = item if isinstance(item, ReportedNumber) else None
-        if number is not None:
-            median, qualifier, shown = number.months, number.qualifier, str(number)
-        else:
-            median, qualifier = _plain(item, names[i]), "="
-            shown = "not reached" if math.isnan(median) else _format.shortest(median, 6)
-        row = _Row(
-            study=names[i],
-            median=median if qualifier in ("=", "~") else math.nan,
-            above=median if qualifier in (">", ">=") else math.nan,
-            below=median if qualifier in ("<", "<=") else math.nan,
-            ci_lower=float(found["ci_lower"][i]),
-            ci_upper=float(found["ci_upper"][i]),
-            level=level,
-            follow_up=float(found["follow_up_months"][i]),
-            n_events=float(found["n_events"][i]),
-            n_total=float(found["n_total"][i]),
-            printed=shown,
-        )
-        _check_positive(row)
-        if row.ci_lower > row.ci_upper or row.ci_lower > row.median or row.median > row.ci_upper:
-            raise InvalidInputError(
-                f"{row.study}: the confidence interval {row.ci_lower:g} to {row.ci_upper:g} does not hold the median "
-                f"{row.median:g}. Check the transcription."
-            )
-        if row.n_events > row.n_total:
-            raise InvalidInputError(
-                f"{row.study}: {row.n_events:g} events of {row.n_total:g} patients. Check both."
-            )
-        if qualifier == "=" and math.isnan(row.median) and 2 * row.n_events > row.n_total:
-            # no curve ends higher than one on which every event comes before the first censoring
-            raise InvalidInputError(
-                f"{row.study}: with {row.n_events:g} events of {row.n_total:g} patients the curve ends at "
-                f"{1 - row.n_events / row.n_total:.2g} or below, so its median was reached. Check the three."
-            )
-        rows.append(row)
-    return rows
-
-
-def _check_positive(row: _Row) -> None:
-    for time in (row.median, row.above, row.below):
-        if time <= 0:
-            raise InvalidInputError(f"{row.study}: a median must be positive; got {time:g}.")
-
-
-def _plain(item: object, name: str) -> float:
-    if item is None:
-        return math.nan
-    if (
-        isinstance(item, bool)
-        or not isinstance(item, int | float | np.integer | np.floating)
-        or math.isinf(item)
-    ):
-        raise InvalidInputError(
-            f"{name}: a median must be a number, nan where it was not reached; got {item!r}."
-        )
-    return float(item)
-
-
-def _column(column: npt.ArrayLike | None, name: str, k: int, study: Sequence[str]) -> FloatArray:
-    if column is None:
-        return np.full(k, np.nan)
-    array = _validate.array_1d(
-        [np.nan if each is None else each for each in np.asarray(column, dtype=object)], name
-    )
-    if array.size != k:
-        raise InvalidInputError(f"{name} must give one value per median, {k}; got {array.size}.")
-    bad = np.flatnonzero(array <= 0)
-    if bad.size:
-        raise InvalidInputError(f"{study[bad[0]]}: {name} must be positive; got {array[bad[0]]:g}.")
-    return array
-
-
-def _evidence(row: _Row, scale: MedianScale, event_share: float) -> _Evidence | str:
+def _evidence(row: MedianRow, scale: MedianScale, event_share: float) -> _Evidence | str:
     """What a study says of its median on the scale, or why it says nothing that can be used."""
 
     def to(time: float) -> float:
@@ -458,7 +261,7 @@ def _evidence(row: _Row, scale: MedianScale, event_share: float) -> _Evidence | 
 
 
 def _error(
-    row: _Row, median: float, y: float, z: float, scale: MedianScale, event_share: float
+    row: MedianRow, median: float, y: float, z: float, scale: MedianScale, event_share: float
 ) -> tuple[float, str, str]:
     """Standard error of a printed median, where it is from, and what is doubtful about that."""
 
@@ -480,7 +283,9 @@ def _error(
     return se, route, doubt or "it prints neither a confidence interval nor events nor patients"
 
 
-def _from_numbers(row: _Row, time: float, scale: MedianScale, event_share: float) -> tuple[float, str, str]:
+def _from_numbers(
+    row: MedianRow, time: float, scale: MedianScale, event_share: float
+) -> tuple[float, str, str]:
     """Standard error of an exponential median from events or patients, at a time; 0 where neither is printed."""
     unit = 1.0 if scale == "log" else time
     if row.n_events > 0:
@@ -491,7 +296,7 @@ def _from_numbers(row: _Row, time: float, scale: MedianScale, event_share: float
 
 
 def _nothing_known(
-    taken: Sequence[tuple[_Row, _Evidence]], left_out: Sequence[LeftOut], label: str, scale: MedianScale
+    taken: Sequence[tuple[MedianRow, _Evidence]], left_out: Sequence[LeftOut], label: str, scale: MedianScale
 ) -> str:
     if taken:
         bounds = _format.listing(f"{row.study} ({_bound(row, found, scale)})" for row, found in taken)
@@ -502,7 +307,7 @@ def _nothing_known(
     return f"median {label}: {left_out[0].study}: {left_out[0].reason}. No study can be used."
 
 
-def _bound(row: _Row, found: _Evidence, scale: MedianScale) -> str:
+def _bound(row: MedianRow, found: _Evidence, scale: MedianScale) -> str:
     """What a study with an open end prints, and the bound that comes of it where it prints none."""
     if not (math.isnan(row.above) and math.isnan(row.below)):
         return row.printed
@@ -512,8 +317,8 @@ def _bound(row: _Row, found: _Evidence, scale: MedianScale) -> str:
 
 def _cautions(
     label: str,
-    rows: Sequence[_Row],
-    taken: Sequence[tuple[_Row, _Evidence]],
+    rows: Sequence[MedianRow],
+    taken: Sequence[tuple[MedianRow, _Evidence]],
     left_out: Sequence[LeftOut],
 ) -> tuple[Caution, ...]:
     where = f"median {label}"

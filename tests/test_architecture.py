@@ -29,6 +29,7 @@ LAYERS = {
         "differences",
         "_landmark",
         "_five_numbers",
+        "_reported_medians",
         "_fragments",
         "_printed",
         "aggregate",

@@ -310,7 +310,8 @@ def test_no_median_that_was_reached():
 
 @pytest.mark.parametrize(("change", "message"), [
     ({"data": [34, -1, 55, 41, NAN]}, "B: a median must be positive; got -1."),
-    ({"data": [34, "x", 55, 41, NAN]}, "B: a median must be a number, nan where it was not reached; got 'x'."),
+    ({"data": [34, [2], 55, 41, NAN]}, "B: a median must be a number, nan where it was not reached; got [2]."),
+    ({"data": [34, "", 55, 41, NAN]}, "B: a median must be a number, nan where it was not reached; got ''."),
     ({"data": []}, "data is empty; give at least one median."),
     ({"data": 5}, "data must be a review, records or medians; got 5."),
     ({"ci_lower": [27, 38, 40]}, "ci_lower must give one value per median, 5; got 3."),
@@ -457,6 +458,28 @@ def test_a_study_given_twice():
     assert Path(seen[0].filename).name == "test_median_survival.py"
     assert found.warnings[0].name == "OverlapWarning"
     assert found.k == 5
+
+
+def test_texts_of_a_table_are_read_as_printed():
+    """A column as it comes from a file: an upper limit and a median that were not reached, and a bound."""
+    text = {
+        "study": ["A", "B", "C", "D", "E"],
+        "median": ["60", "85.5", "NR", "105", ">96"],
+        "ci_lower": ["40", "60", None, "80", ""],
+        "ci_upper": ["90", "120", "", "NR", None],
+        "follow_up_months": [None, None, 48, None, None],
+        "n_total": [50, 60, 70, 80, 90],
+    }
+    numbers = text | {
+        "median": [60, 85.5, NAN, 105, ReportedNumber("96", "month", ">")],
+        "ci_lower": [40, 60, NAN, 80, NAN],
+        "ci_upper": [90, 120, NAN, math.inf, NAN],
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read, given = pool_median_survival(text), pool_median_survival(numbers)
+    assert (read.estimate, read.tau2) == (given.estimate, given.tau2)
+    assert read.study == given.study == ("A", "B", "C", "D", "E")
 
 
 def test_a_table():
