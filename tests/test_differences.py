@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.linalg import block_diag
 from scipy.stats import t as student
 
@@ -134,7 +135,7 @@ def test_the_joint_covariance_is_that_of_small_changes():
         else:
             h = -np.log(s)
             grid = np.linspace(0, 18, 200_001)
-            area = np.trapezoid(np.exp(-np.interp(grid, [0, 12, 24], [0, *h])), grid)
+            area = trapezoid(np.exp(-np.interp(grid, [0, 12, 24], [0, *h])), grid)
         return np.array([*s, area, *np.log(-np.log(s)), np.log(area)])
 
     total = 0.0
