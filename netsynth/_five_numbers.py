@@ -12,6 +12,7 @@ import numpy as np
 
 from netsynth import _format, _validate
 from netsynth._typing import FloatArray
+from netsynth.curve_methods.columns import study_name
 from netsynth.errors import (
     Caution,
     InvalidInputError,
@@ -79,8 +80,15 @@ def named_columns(data: object, name: str, known: Sequence[str], needed: Sequenc
 
 
 def listed(column: Any) -> Any:
-    """A column as a list, where it is one of pyarrow."""
+    """A column as a list where it is one of pyarrow, or of pandas, whose missing values become None."""
+    if hasattr(column, "isna"):
+        return [None if gone else value for value, gone in zip(column, column.isna(), strict=True)]
     return getattr(column, "to_pylist", lambda: column)()
+
+
+def study_names(column: Any) -> list[str]:
+    """Names of the studies of a table, none of them missing."""
+    return [study_name(value, i) for i, value in enumerate(listed(column))]
 
 
 def read_table(data: object, name: str, *, needs_n: bool = True) -> Table:
@@ -96,9 +104,7 @@ def read_table(data: object, name: str, *, needs_n: bool = True) -> Table:
     k = columns[first].size
     for word, column in columns.items():
         _validate.same_length(columns[first], first, column, word, where=name)
-    study = _validate.labels(
-        None if "study" not in given else [str(each) for each in listed(given["study"])], k
-    )
+    study = _validate.labels(None if "study" not in given else study_names(given["study"]), k)
     nothing = np.full(k, np.nan)
     values = np.stack([columns.get(word, nothing) for word in _COLUMNS[:5]], axis=-1)
     table = Table(study, values, *(columns.get(word, nothing) for word in _COLUMNS[5:]))

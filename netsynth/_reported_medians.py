@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from netsynth import _format, _validate
-from netsynth._five_numbers import is_table, listed, named_columns
+from netsynth._five_numbers import is_table, listed, named_columns, study_names
 from netsynth._typing import FloatArray
+from netsynth.curve_methods.columns import check_endpoint
 from netsynth.data.endpoint import Endpoint, find_endpoint
 from netsynth.data.number import ReportedInterval, ReportedNumber
 from netsynth.data.review import Review
@@ -65,12 +66,23 @@ def median_rows(
         given = named_columns(data, "data", ("median", *columns), ("median",))
         columns = {name: listed(given.get(name)) for name in columns}
         data = listed(given["median"])
-        study = [str(name) for name in listed(given["study"])] if "study" in given else None
+        study = study_names(given["study"]) if "study" in given else None
+        if "endpoint" in given:
+            _check_endpoints(listed(given["endpoint"]), find_endpoint(endpoint))
+        if "ci_level" in given:
+            columns["ci_level"] = listed(given["ci_level"])
     items = _items(data)
     if all(isinstance(item, ReportedTime) for item in items):
         _refuse(columns, study, "records hold their own")
         return _from_records([item for item in items if isinstance(item, ReportedTime)])
     return _from_arrays(items, columns, study, level), str(find_endpoint(endpoint))
+
+
+def _check_endpoints(words: Sequence[object], wanted: Endpoint) -> None:
+    for i, word in enumerate(words):
+        if not isinstance(word, str | Endpoint):
+            raise InvalidInputError(f"Row {i + 1}: endpoint must be a text such as 'OS'; got {word!r}.")
+        check_endpoint(find_endpoint(word), wanted, f"Row {i + 1}")
 
 
 def _items(data: object) -> list[object]:
@@ -151,6 +163,7 @@ def _from_arrays(
         else:
             median, qualifier = _plain(number, names[i]), "="
             shown = "not reached" if math.isnan(median) else _format.shortest(median, 6)
+        own = float(found["ci_level"][i]) if "ci_level" in found else math.nan
         row = MedianRow(
             study=names[i],
             median=median if qualifier in ("=", "~") else math.nan,
@@ -158,14 +171,19 @@ def _from_arrays(
             below=median if qualifier in ("<", "<=") else math.nan,
             ci_lower=float(found["ci_lower"][i]),
             ci_upper=float(found["ci_upper"][i]),
-            level=level,
+            level=level if math.isnan(own) else _validate.level(own),
             follow_up=float(found["follow_up_months"][i]),
             n_events=float(found["n_events"][i]),
             n_total=float(found["n_total"][i]),
             printed=shown,
         )
         _check_positive(row)
-        if row.ci_lower > row.ci_upper or row.ci_lower > row.median or row.median > row.ci_upper:
+        if row.ci_lower > row.ci_upper:
+            raise InvalidInputError(
+                f"{row.study}: the confidence interval begins at {row.ci_lower:g} and ends at {row.ci_upper:g}. Check "
+                "the transcription."
+            )
+        if row.ci_lower > row.median or row.median > row.ci_upper:
             raise InvalidInputError(
                 f"{row.study}: the confidence interval {row.ci_lower:g} to {row.ci_upper:g} does not hold the median "
                 f"{row.median:g}. Check the transcription."

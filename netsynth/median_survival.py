@@ -73,7 +73,8 @@ def pool_median_survival(
     data : Review, sequence of ReportedTime, mapping or data frame, or array_like of shape (k,)
         A review; records of one endpoint; medians in months, nan for a median that was not reached, which then needs
         `follow_up_months` or `ci_lower`; or a table whose columns "median", "study" and so on have the names of the
-        arguments. Medians may be texts or `ReportedNumber` too, such as ">96 months" or "NR".
+        arguments, "ci_level" and "endpoint" among them. Medians may be texts or `ReportedNumber` too, such as
+        ">96 months" or "NR".
     endpoint : str or Endpoint
         Which endpoint of a review; what arrays are of.
     ci_lower, ci_upper : array_like of float, shape (k,), optional

@@ -482,6 +482,30 @@ def test_texts_of_a_table_are_read_as_printed():
     assert read.study == given.study == ("A", "B", "C", "D", "E")
 
 
+def test_a_table_has_levels_endpoints_and_missing_cells():
+    table = pd.DataFrame(
+        {
+            "study": ["A", "B", "C"],
+            "median": [60, 85, 105],
+            "ci_lower": [40, 60, 80],
+            "ci_upper": [90, 120, None],
+            "n_total": [80, None, 60],
+        }
+    ).convert_dtypes()  # missing cells are <NA>
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain, at_90 = (pool_median_survival(each) for each in (table, table.assign(ci_level=0.9)))
+    # (ln U - ln L) / (2 z), z = 1.6449 for 90%
+    assert at_90.study_se[1] == pytest.approx(math.log(2) / (2 * 1.644854), rel=1e-6)
+    assert plain.study_se[1] == pytest.approx(math.log(2) / (2 * 1.959964), rel=1e-6)
+    with pytest.raises(InvalidInputError, match="Row 3: reports PFS, and OS is asked for"):
+        pool_median_survival(table.assign(endpoint=["OS", "OS", "PFS"]))
+    with pytest.raises(InvalidInputError, match="Row 2: study is missing"):
+        pool_median_survival(table.assign(study=["A", None, "C"]))
+    with pytest.raises(InvalidInputError, match="A: the confidence interval begins at 95 and ends at 90"):
+        pool_median_survival(table.assign(ci_lower=[95, 60, 80]))
+
+
 def test_a_table():
     expected = pooled()
     columns = {("median" if name == "data" else name): column for name, column in OPEN.items()}
