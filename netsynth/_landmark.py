@@ -16,6 +16,7 @@ from netsynth.kernels.survival_variance import (
     detected_se,
     imputed_variance,
     reported_variance,
+    variance_at_risk,
     variance_bounds,
 )
 
@@ -25,8 +26,8 @@ Route: TypeAlias = Literal["confidence interval", "number at risk", "imputed", "
 class Landmark(NamedTuple):
     """Survival as a probability, its variance, and the sharp limits of that from what is printed alone.
 
-    A survival of 0 or 1 is moved inwards by half a patient. Without a number of patients the variance is nan and lies
-    anywhere. `not_used` says which numbers at risk are larger than survival leaves.
+    A survival of 0 or 1 is moved inwards by half a patient of all, or of those at risk where only these are known.
+    Without a number of patients the variance is nan and lies anywhere. `not_used` says which numbers at risk cannot be.
     """
 
     survival: float
@@ -52,25 +53,30 @@ def read_landmark(review: Review, candidate: Candidate, time_months: float, matu
     numbers, not_used = _possible(reported, n_total)
     n_at_risk = numbers[j]
     # of a survival of 0 everybody tells, and nobody is left to be at risk
-    n = n_total if share == 0 or math.isnan(n_at_risk) else n_at_risk
-    if math.isnan(n):
+    n = n_at_risk if share > 0 and math.isnan(n_total) else n_total
+    if not n > 0:
         return Landmark(share, math.nan, 0.0, math.inf, "no number of patients", not_used)
     followup = review.study(candidate.study).followup
     p = maturity if followup is None else 0.5 ** (time_months / followup.months)
+    route: Route
     if 0 < share < 1:
         found = reported_variance(reported.survival, n_total, numbers, maturity=p)
         point, low, high = (float(x[j]) for x in (found.variance, found.lower, found.upper))
-        route: Route = "imputed" if found.imputed[j] else "number at risk"
+        route = "imputed" if found.imputed[j] else "number at risk"
         return Landmark(share, point, low, high, route, not_used)
     # half a patient is moved so that a share of 0 or 1 has a place on the scale
     moved = (share * n + 0.5) / (n + 1)
-    limits = variance_bounds(moved, n)
-    point = float(imputed_variance(moved, n, p))
-    return Landmark(moved, point, float(limits.lower), float(limits.upper), "imputed", not_used)
+    counted = share == 1 and not math.isnan(n_at_risk)
+    low, high = (float(x) for x in variance_bounds(moved, n, n_at_risk if counted else math.nan))
+    point = float(variance_at_risk(moved, n, n_at_risk) if counted else imputed_variance(moved, n, p))
+    if share == 0:  # the limits count one patient at least, and have no room where half a one lives
+        high = max(high, point)
+    route = "number at risk" if counted else "imputed"
+    return Landmark(moved, min(max(point, low), high), low, high, route, not_used)
 
 
 def _possible(reported: ReportedSurvival, n_total: float) -> tuple[FloatArray, tuple[str, ...]]:
-    """Numbers at risk, nan where survival does not leave as many, and words for those."""
+    """Numbers at risk, nan where survival does not leave as many or falls after a 0, and words for those."""
     numbers = reported.n_at_risk
     if not np.isfinite(numbers).any():
         return numbers, ()

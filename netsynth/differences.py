@@ -116,7 +116,8 @@ def compare_curves(
     Raises
     ------
     InvalidInputError
-        If an argument is no pooled curve, endpoints differ, or a time is after the last of either curve.
+        If an argument is no pooled curve, endpoints differ, a time is after the last of either curve, or `names` are
+        no two different texts.
 
     Warns
     -----
@@ -152,6 +153,7 @@ def compare_curves(
         raise InvalidInputError(
             f"The curves are of {first.endpoint} and of {second.endpoint}. Compare curves of one endpoint."
         )
+    one, other = _names(names)
     last = min(first.last_months, second.last_months)
     if times_months is None:
         times = np.unique(np.concatenate([each.shown_months for each in (first, second)]))
@@ -185,8 +187,8 @@ def compare_curves(
         array.setflags(write=False)
     return CurveDifference(
         endpoint=first.endpoint,
-        first=f"{names[0]} ({_format.plural(first.k, 'study', 'studies')})",
-        second=f"{names[1]} ({_format.plural(second.k, 'study', 'studies')})",
+        first=f"{one} ({_format.plural(first.k, 'study', 'studies')})",
+        second=f"{other} ({_format.plural(second.k, 'study', 'studies')})",
         kind=kinds,
         time_months=time,
         estimate=estimate,
@@ -245,7 +247,8 @@ def pool_differences(
     Raises
     ------
     InvalidInputError
-        If an arm cannot be read, no study has both arms, or `pool_multivariate` cannot take what is left.
+        If an arm cannot be read, no study has both arms, each time is told by one study alone, `names`, `sets` or
+        `roles` are no pair or the names the same, or `pool_multivariate` cannot take what is left.
 
     Warns
     -----
@@ -275,7 +278,9 @@ def pool_differences(
     """
     _validate.choice(kind, "kind", _KINDS)
     times = _validate.increasing_1d(times_months, "times_months")
-    one, other = (_validate.text(name, "names") for name in names)
+    one, other = _names(names)
+    _pair(sets, "sets")
+    _pair(roles, "roles")
     reports = []
     for argument, data, s, r in zip(_ARMS, (first, second), sets, roles, strict=True):
         try:
@@ -336,6 +341,13 @@ def pool_differences(
         message = f"left out, as in every study it follows from the other times: {_months(times[~asked])}. "
         message += f"Ask for {'it' if (~asked).sum() == 1 else 'each'} alone."
         cautions.append(caution(UnusableDataWarning, message, where=where))
+    told = np.isfinite(estimate[:, asked])
+    if (told.sum(axis=0) == 1).all():
+        raise InvalidInputError(
+            f"{where}: only one study tells each time in both arms ({some(kept)}), and pooling takes two. To compare "
+            "the arms of one study use compare_curves(pool_survival(first), pool_survival(second)) of it alone; its "
+            "OverlapWarning does not count then, as the two arms are different patients."
+        )
     pooled = pool_multivariate(
         estimate[:, asked],
         covariance=covariance[:, asked][:, :, asked],
@@ -351,6 +363,21 @@ def pool_differences(
         warnings=(*cautions, *pooled.warnings),
         subject=f"{reports[0].endpoint}, {one} against {other}",
     )
+
+
+def _pair(values: object, name: str) -> None:
+    """Refuse what is not of the first arm and of the second."""
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != 2:
+        raise InvalidInputError(f"{name} must be a pair, of the first arm and of the second; got {values!r}.")
+
+
+def _names(names: tuple[str, str]) -> tuple[str, str]:
+    """What the arms are called, each by a name of its own."""
+    _pair(names, "names")
+    one, other = (_validate.text(name, "names") for name in names)
+    if one == other:
+        raise InvalidInputError(f"names must be different for the two arms; got {one!r} twice.")
+    return one, other
 
 
 def _months(times: Iterable[float]) -> str:

@@ -25,7 +25,7 @@ from netsynth.errors import (
 )
 from netsynth.kernels.asymmetry import ASYMMETRY_METHODS, PREDICTORS, AsymmetryMethod, Count
 from netsynth.kernels.dependent import DependentModel
-from netsynth.markers import of_one_kind, on_one_step
+from netsynth.markers import is_of_kind, of_one_kind, on_one_step, other_kind, rescale_log_hr
 from netsynth.pool import pool_effects
 from netsynth.results.asymmetry import AsymmetryTest
 from netsynth.results.dependent import DependentEffect
@@ -133,9 +133,16 @@ def pool_factor(
     used = [(code, name, r) for (code, name), r in zip(places, moved, strict=True)]
     cohorts = [result.cluster or result.study for _, _, result in used]
     if len(set(cohorts)) < 2:
+        out = [f"{r.label} ({why})" for r, why in apart]
+        for row in chosen:
+            names = {r.study: r.label for r in row.results}
+            left = (left for name in strata for left in row.ratios(name).on_other_scale)
+            out += [f"{names[each.study]} ({each.reason})" for each in left]
+        told = _format.listing(dict.fromkeys(out))
+        other = f" Ratios on another scale cannot be pooled with it: {told}." if out else ""
         raise InvalidInputError(
-            f"{factor}: {_format.plural(len(set(cohorts)), 'cohort')} with a usable hazard ratio; two are needed. Ask "
-            "for other endpoints or kinds of analysis."
+            f"{factor}: {_format.plural(len(set(cohorts)), 'cohort')} with a usable hazard ratio; two are needed."
+            f"{other} Ask for other endpoints or kinds of analysis."
         )
     several_endpoints, several_strata = (len({x[i] for x in used}) > 1 for i in (0, 1))
     labels = [
@@ -279,7 +286,7 @@ def bound_reporting(
     HarmonisationWarning
         Studies split the factor at different cut-points.
     UnusableDataWarning
-        Studies without a ratio whose words do not bound it are not in the limits.
+        Studies without a ratio whose words do not bound it, or are of another scale, are not in the limits.
 
     Notes
     -----
@@ -333,13 +340,13 @@ def bound_reporting(
     silent: list[SilentStudy] = []
     unbounded: list[SilentStudy] = []
     for result in row.without_ratio(stratum):
-        study = _silent(result, result.stratum == stratum)
+        study = _silent(result, ratios, result.stratum == stratum)
         (silent if study.has_limits else unbounded).append(study)
     where = f"{factor}, {endpoint}, {stratum}"
     said: list[Caution] = cut_point_cautions(ratios.used, where)
     if unbounded:
         names = _format.listing(study.label for study in unbounded)
-        message = f"the words of {names} do not bound a ratio, so the limits are without them"
+        message = f"the words of {names} do not bound a ratio of this kind, so the limits are without them"
         said.append(caution(UnusableDataWarning, message, where=where, stacklevel=_USER))
     bounds = ReportingBounds(
         factor,
@@ -389,17 +396,39 @@ def _tau2(given: float | tuple[float, float] | None, pooled: PooledEffect) -> In
     if given is None:
         own = pooled.tau2 if pooled.pooled else 0.0
         return Interval(own, own)
-    ends = np.asarray(given, dtype=np.float64)
-    low, high = (float(end) for end in (np.broadcast_to(ends, (2,)) if ends.ndim == 0 else ends[:2]))
-    if ends.size > 2 or not 0 <= low <= high < math.inf:
+    try:
+        low, high = np.broadcast_to(np.asarray(given, dtype=np.float64), (2,)).tolist()
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    if not 0 <= low <= high < math.inf:
         raise InvalidInputError(
             f"tau2 must be a variance or its two limits, 0 <= lower <= upper; got {given!r}."
         )
     return Interval(low, high)
 
 
-def _silent(result: FactorEvidence, same_kind: bool) -> SilentStudy:
+def _on_scale(result: FactorEvidence, ratios: HazardRatios) -> tuple[FactorEvidence, str]:
+    """A silent result on the step that is pooled; or as it is, with the reason why its comparison is another.
+
+    Without levels it may be of any kind, and keeps the widest limits.
+    """
+    scale = ratios.used[0].scale
+    named = bool(stated(result.adverse_level) and stated(result.reference_level)) or bool(result.cut_points)
+    if result.scale is None and not named:
+        return result, ""
+    if not is_of_kind(result.scale, scale):
+        return result, other_kind(result.scale, ratios.scale or ("a split" if scale is None else str(scale)))
+    if result.scale is None or scale is None or math.isnan(result.log_hr) or result.scale == scale:
+        return result, ""
+    moved = rescale_log_hr(result.log_hr, se=1.0, source=result.scale, target=scale, study=result.label)
+    return replace(result, log_hr=moved.log_hr, scale_factor=result.scale_factor * moved.factor), ""
+
+
+def _silent(result: FactorEvidence, ratios: HazardRatios, same_kind: bool) -> SilentStudy:
     about = (result.study, result.label, result.n_patients, result.n_events)
+    result, why = _on_scale(result, ratios)
+    if why:
+        return SilentStudy(*about, why, basis="" if same_kind else f"of an analysis {_kind(result)}")
     note = "" if same_kind else f"of an analysis {_kind(result)}"
     least, how = _least_error(result)
     if same_kind and not math.isnan(result.log_hr):
@@ -449,6 +478,8 @@ def _kind(result: FactorEvidence) -> str:
 
 def _least_error(result: FactorEvidence) -> tuple[float, str]:
     """The least standard error that the counts allow, and what says so."""
+    if result.scale is not None:
+        return 0.0, f"a ratio {result.scale}, so its error may be anything"
     if not (stated(result.adverse_level) and stated(result.reference_level)):
         return 0.0, "levels not stated, so a ratio per unit is possible and its error may be anything"
     events = result.events_by_level

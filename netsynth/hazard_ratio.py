@@ -109,9 +109,12 @@ def hazard_ratio(
         Log-rank statistic on one degree of freedom.
     direction : {"worse", "better"}, optional
         How the exposed do. A p-value or chi-squared has no side; without a ratio, O - E, O and E or a difference of
-        means that has one, it must be given where nothing else tells a ratio.
+        means that has one, it must be given where nothing else tells a ratio; a chi-squared of 0 needs none.
+        It must not contradict O - E.
     observed, expected : pair of numbers, optional
-        Events of each group, and those expected by the log-rank test.
+        Events of each group, and those expected by the log-rank test. Where their sums differ the test was one of more
+        groups: then they tell the ratio of observed over expected, and the rest of the test nothing of these two.
+        Expected numbers and V may be "0" as text, rounded, which leaves their ways undefined.
     o_minus_e, log_rank_variance : str, float or ReportedNumber, optional
         Observed less expected events of the exposed, and its variance V.
     n_events : int or pair of int, optional
@@ -165,8 +168,9 @@ def hazard_ratio(
     ImputedVarianceWarning
         The standard error rests on a p-value printed as a bound, and is too large.
     InconsistentReportWarning
-        The ways disagree, the interval is not symmetric for the logarithm or too narrow for the events, the ratio
-        contradicts the direction, or a test is stronger than so few events allow.
+        The ways disagree, observed and expected events have different sums, the interval is not symmetric for the
+        logarithm or too narrow for the events, the ratio contradicts the direction, or a test is stronger than so few
+        events allow.
     UnusableDataWarning
         A test was left out, since nothing says which group does worse.
 
@@ -260,7 +264,9 @@ def hazard_ratio(
         excess=None if o_minus_e is None else figures.exact(o_minus_e, "o_minus_e", where),
         information=None
         if log_rank_variance is None
-        else figures.exact(log_rank_variance, "log_rank_variance", where, positive=True),
+        else figures.exact(
+            log_rank_variance, "log_rank_variance", where, positive=True, may_round_to_zero=True
+        ),
         n_events=total,
         events=events,
         patients=None if n_total is None else figures.counts(n_total, "n_total", where, minimum=1),
@@ -371,12 +377,18 @@ def _with_side(given: TwoGroups, direction: str | None) -> TwoGroups:
         _validate.choice(direction, "direction", ("worse", "better"), where=given.where)
         return replace(given, direction=1 if direction == "worse" else -1, side=f"said to do {direction}")
     excess = math.nan
-    if given.excess is not None:
+    by = "O - E"
+    if given.excess is not None and not given.has_more_groups:
         excess = given.excess.value
     elif given.observed is not None and given.expected is not None:
-        excess = given.observed.exposed.value - given.expected.exposed.value
+        (o, e), (other_o, other_e) = (
+            (x.value, y.value) for x, y in zip(given.observed, given.expected, strict=True)
+        )
+        excess = o - e
+        if given.has_more_groups:  # O - E is against all groups then
+            excess, by = o * other_e - other_o * e, "O / E"
     means = math.nan if given.mean_difference is None else -given.mean_difference.value
-    sides = ((float(given.ratio_side), "the ratio"), (excess, "O - E"), (means, "the restricted means"))
+    sides = ((float(given.ratio_side), "the ratio"), (excess, by), (means, "the restricted means"))
     for value, words in sides:
         if value and not math.isnan(value):
             worse = "worse" if value > 0 else "better"
@@ -481,8 +493,13 @@ def _problem(given: TwoGroups, missed: Sequence[MissedRoute]) -> str:
     reasons = {each.name: each.reason for each in missed}
     found = []
     if given.ratio is not None:
-        has_p = given.pvalue is not None or not math.isfinite(given.log_ratio)
-        found.append(reasons["p-value"] if has_p else "it has neither a confidence interval nor a p-value")
+        is_ratio = math.isfinite(given.log_ratio)
+        if is_ratio and given.ci is not None:
+            found.append(f"its interval {given.ci} tells no standard error")
+        if given.pvalue is not None or not is_ratio:
+            found.append(reasons["p-value"])
+        elif not found:
+            found.append("it has neither a confidence interval nor a p-value")
     elif given.chi2 is not None:
         found.append(reasons["chi-squared and events"])
     elif given.pvalue is not None:
@@ -493,6 +510,8 @@ def _problem(given: TwoGroups, missed: Sequence[MissedRoute]) -> str:
         found.append(reasons["medians"])
     if given.excess is not None or (given.observed is not None and given.expected is not None):
         found.append(reasons["observed minus expected"])
+    if given.expected is not None and (given.has_more_groups or 0 in [e.value for e in given.expected]):
+        found.append(reasons["observed over expected"])
     if given.arms is not None:
         found.append(reasons["reconstructed patients"])
     elif given.curves is not None or given.apart:

@@ -13,7 +13,7 @@ from netsynth.errors import Caution, HarmonisationWarning, InvalidInputError, ca
 from netsynth.kernels.trend import mean_of_tail
 from netsynth.results.evidence import FactorEvidence
 
-__all__ = ["RescaledRatio", "of_one_kind", "on_one_step", "rescale_log_hr"]
+__all__ = ["RescaledRatio", "is_of_kind", "of_one_kind", "on_one_step", "other_kind", "rescale_log_hr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def rescale_log_hr(
         raise InvalidInputError(f"{where}log_hr must be finite and se positive; got {log_hr!r} and {se!r}.")
     told: tuple[Caution, ...] = ()
     if (
-        "cut" in (source.kind, target.kind)
+        {"cut", "unclear"} & {source.kind, target.kind}
         or target.kind == "groups"
         or (source.kind == "groups" and not approximate)
     ):
@@ -191,7 +191,7 @@ def of_one_kind(
 
     A ratio per unit, one per doubling and one of two groups answer different questions. The kind that most studies
     report is kept: of as many studies the one with more patients, then groups, then by the alphabet. No effect is
-    looked at.
+    looked at. What is continuous without a step that is stated is kept only where nothing else is.
 
     Parameters
     ----------
@@ -215,15 +215,26 @@ def of_one_kind(
             sizes[study] = max(sizes.get(study, 0), result.n_patients or 0)
         return -len(sizes), -sum(sizes.values()), kind != (), kind
 
-    best = min(set(kinds), key=weight)
+    best = min(set(kinds), key=lambda kind: (kind[:1] == ("unclear",), weight(kind)))
     kept = [result for result, kind in zip(results, kinds, strict=True) if kind == best]
     name = _shown(_commonest(kept))
     others = [
-        (result, f"{_shown(result.scale)}, not {name}")
+        (result, other_kind(result.scale, name))
         for result, kind in zip(results, kinds, strict=True)
         if kind != best
     ]
     return kept, others
+
+
+def other_kind(scale: MarkerScale | None, name: str) -> str:
+    """Why a ratio of this scale is not pooled with those that are called `name`."""
+    why = f"{_shown(scale)}, not {name}"
+    return f"scale not clear ({why})" if scale is not None and scale.kind == "unclear" else why
+
+
+def is_of_kind(scale: MarkerScale | None, other: MarkerScale | None) -> bool:
+    """Whether a ratio of one scale can be turned into one of the other."""
+    return _kind(scale) == _kind(other)
 
 
 def on_one_step(
@@ -275,7 +286,7 @@ def on_one_step(
     if said:
         message = f"log ratios were multiplied so that all are {target}: {_format.listing(said)}"
         told.append(caution(HarmonisationWarning, message, where=where, stacklevel=stacklevel))
-    if target.kind == "units" and target.unit in ("", "lower"):
+    if target.kind == "unclear" or (target.kind == "units" and target.unit in ("", "lower")):
         message = "ratios per unit are pooled although the unit is not stated, so the steps may differ"
         told.append(caution(HarmonisationWarning, message, where=where, stacklevel=stacklevel))
     return moved, told

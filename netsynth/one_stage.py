@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,6 +19,7 @@ from netsynth.curve_methods.patients import (
 from netsynth.errors import InvalidInputError
 from netsynth.kernels.two_arms import RiskSets, cox, risk_sets
 from netsynth.results.ensemble import CombinedEstimate, PseudoData, PseudoEnsemble, combine_analyses
+from netsynth.results.pooled_patients import go_by_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,7 @@ def stratified_hazard_ratio(treated: Arms, control: Arms, *, n_draws: int = 50) 
     ----------
     treated, control : reconstructed studies, data frame or mapping
         The arms of the trials, as `pool_survival` takes patients. They go together by name where both have the same
-        names, and else by their order.
+        names, and by their order where they share none.
     n_draws : int
         Data sets to draw from each arm that is not an ensemble.
 
@@ -47,7 +49,7 @@ def stratified_hazard_ratio(treated: Arms, control: Arms, *, n_draws: int = 50) 
     Raises
     ------
     InvalidInputError
-        If the arms are not equally many, not patients, or of different endpoints.
+        If the arms are not equally many, share some names alone, are not patients, or of different endpoints.
 
     Warns
     -----
@@ -92,7 +94,7 @@ def stratified_hazard_ratio(treated: Arms, control: Arms, *, n_draws: int = 50) 
         raise InvalidInputError(
             f"Each trial has two arms; got {_format.plural(len(one), 'treated arm')} and {len(other)} of control."
         )
-    if {arm.name for arm in one} == {arm.name for arm in other}:
+    if go_by_name([arm.name for arm in one], [arm.name for arm in other]):
         other = _in_order(one, other)
     sizes = sorted({arm.n_draws for arm in (*one, *other)} - {1})
     if len(sizes) > 1:
@@ -109,7 +111,8 @@ def stratified_hazard_ratio(treated: Arms, control: Arms, *, n_draws: int = 50) 
         finite = bool(np.isfinite(fit.log_hr))
         return (float(fit.log_hr), float(fit.variance)) if finite else (np.nan, np.nan)
 
-    return combine_analyses(analysis, *ensembles, measure="log_hr")
+    combined = combine_analyses(analysis, *ensembles, measure="log_hr")
+    return combined if sizes else replace(combined, n_draws=1)
 
 
 def _in_order(one: Sequence[StudyPatients], other: Sequence[StudyPatients]) -> list[StudyPatients]:

@@ -14,7 +14,7 @@ from netsynth._factor_choice import FactorChoice, directed
 from netsynth.data.endpoint import Endpoint
 from netsynth.data.factor import Direction, ReportedFactor
 from netsynth.data.harmonise import FACTOR_MAP, FactorMap, HarmonisedResult, spelling, stated
-from netsynth.data.marker import cut_points, is_cut_point_chosen, marker_step
+from netsynth.data.marker import cut_points, is_cut_point_chosen, marker_scale
 from netsynth.data.review import Review
 from netsynth.data.selection import (
     OVERLAP_RULES,
@@ -140,7 +140,8 @@ def summarize_factors(
 
     A ratio per unit of a marker, one per doubling and one of two groups are never pooled with each other: the kind of
     most studies is kept, and of as many studies the one with more patients, then groups. Steps of one scale are
-    brought to the most common, by multiplying logarithm and error.
+    brought to the most common, by multiplying logarithm and error, and a step down is turned into one up. What is
+    continuous without a step that is stated is pooled with the same words only, and where nothing else is.
 
     References
     ----------
@@ -185,7 +186,7 @@ def summarize_factors(
             "The review has no result of a prognostic factor for this question. Give `factors` to the Review, "
             "or ask for other endpoints, sets or roles."
         )
-    harmonised = _aligned([(result, mapping.harmonised(result)) for result in eligible])
+    harmonised = _aligned([(result, _upward(result, mapping.harmonised(result))) for result in eligible])
     labels = {study.id: study.label for study in review.studies}
     cautions: list[Caution] = []
     clusters = overlap_clusters(review.studies)
@@ -256,6 +257,14 @@ def _eligible(
     return kept, excluded
 
 
+def _upward(result: ReportedFactor, found: HarmonisedResult) -> HarmonisedResult:
+    """A step down that the mapping does not know becomes a step up, which is exact."""
+    scale = marker_scale(result)
+    if scale is None or not scale.is_down or found.orientation != "not in the mapping":
+        return found
+    return replace(found, adverse=str(scale.up), orientation="inverted")
+
+
 def _aligned(pairs: Sequence[_Harmonised]) -> list[_Harmonised]:
     """One name and one direction of levels also for what the mapping does not know.
 
@@ -293,7 +302,7 @@ def _evidence(
     infer_direction: bool,
     cautions: list[Caution],
 ) -> FactorEvidence:
-    turned = found.orientation == "inverted"
+    turned, scale = found.orientation == "inverted", marker_scale(result)
     sign = -1.0 if turned else 1.0
     ends = tuple(sign * end for end in result.log_ci)
     low, high = ends[:: -1 if turned else 1]
@@ -344,7 +353,7 @@ def _evidence(
         events_by_level=_turned(result.events_by_level, turned),
         cut_points=cut_points(result),
         is_cut_point_chosen=is_cut_point_chosen(result),
-        scale=marker_step(result.adverse_level) or marker_step(result.reference_level),
+        scale=scale.up if turned and scale is not None else scale,
         ci_level=math.nan if result.ci is None else result.ci.level or 0.95,
     )
 
@@ -478,7 +487,12 @@ def _doubt_row(row: FactorRow, choice: FactorChoice, cautions: list[Caution]) ->
             cautions.append(caution(OverlapWarning, message, where=row.factor, stacklevel=4))
     directed = [r for r in row.counted if r.direction in ("worse", "better")]
     loose = [r for r in directed if r.orientation in ("not in the mapping", "not stated")]
-    if loose and len({(spelling(r.adverse_level), spelling(r.reference_level)) for r in directed}) > 1:
+    stepped = all(r.scale is not None and r.scale.kind != "unclear" for r in directed)
+    if (
+        loose
+        and not stepped
+        and len({(spelling(r.adverse_level), spelling(r.reference_level)) for r in directed}) > 1
+    ):
         wordings = sorted({f"{r.printed_levels} ({r.label})" for r in loose}, key=spelling)
         message = (
             f"levels that the mapping does not know are taken to point the same way: {'; '.join(wordings)}"

@@ -267,6 +267,32 @@ def curves():
             ),
             "kind",
         ),
+        (
+            lambda: pool_differences(columns(TREATED), columns(CONTROL), times_months=[12], names=("a",)),
+            "^names must be a pair, of the first arm and of the second; got \\('a',\\)",
+        ),
+        (
+            lambda: pool_differences(columns(TREATED), columns(CONTROL), times_months=[12], names="ab"),
+            "^names must be a pair, of the first arm and of the second; got 'ab'",
+        ),
+        (
+            lambda: pool_differences(
+                columns(TREATED), columns(CONTROL), times_months=[12], names=("a", " a")
+            ),
+            "^names must be different for the two arms; got 'a' twice",
+        ),
+        (
+            lambda: pool_differences(columns(TREATED), columns(CONTROL), times_months=[12], sets=(None,)),
+            "^sets must be a pair",
+        ),
+        (
+            lambda: pool_differences(columns(TREATED), columns(CONTROL), times_months=[12], roles=3),
+            "^roles must be a pair, of the first arm and of the second; got 3",
+        ),
+        (
+            lambda: compare_curves(curves()[0], curves()[0], names=("a", "a")),
+            "^names must be different",
+        ),
     ],
 )
 def test_bad_input(call, message):
@@ -574,3 +600,16 @@ def test_the_numbers_of_a_variance_that_is_none_are_not_printed(kind):
     assert "correlation between studies" not in str(found)
     (message,) = (str(each.message) for each in caught if each.category is BoundaryWarning)
     assert "lies on its boundary: 12 months and 24 months do not vary." in message
+
+
+@pytest.mark.parametrize("more", [{}, {"structure": "compound_symmetry"}, {"method": "CE"}])
+def test_one_study_is_not_pooled_and_what_is_advised_works(more):
+    new, old = ({key: values[:2] for key, values in each.items()} for each in (NEW, OLD))
+    with pytest.raises(
+        InvalidInputError, match=r"only one study tells each time in both arms \(A\), and pooling takes two"
+    ):
+        pool_differences(new, old, times_months=[12, 24], **more)
+    arms = [pool_survival(each, times_months=[12, 24]) for each in (new, old)]
+    with pytest.warns(OverlapWarning, match="A is in both curves"):
+        found = compare_curves(*arms)
+    assert found.of("survival difference").estimate.tolist() == pytest.approx([0.1, 0.2])

@@ -572,3 +572,40 @@ def test_cut_points_are_told_by_every_verb_that_uses_their_ratios(verb):
         warnings.simplefilter("always")
         quiet = verb(summarized(*alike))
     assert not {"HarmonisationWarning", "ChosenCutPointWarning"} & {said.name for said in quiet.warnings}
+
+
+def test_silent_results_of_another_scale_are_named_and_not_bounded():
+    """Two ratios per year; of the silent ones a split is of another kind, and one per 10 years has no least error."""
+    made = [
+        factor("A", "1.03", ("1.01", "1.05"), name="age", levels=("per year", "")),
+        factor("B", "1.05", ("1.01", "1.09"), name="age", levels=("per year", "")),
+        factor("C", name="age", levels=("> 65", "<= 65"), n=100, significance="no"),
+        factor("D", "1.50", ("1.10", "2.05"), name="age", levels=("> 65", "<= 65"), n=100),
+        factor("E", name="age", levels=("per 10 years", ""), n=100, significance="no"),
+        factor("G", "1.20", name="age", levels=("per 10 years", ""), n=100, significance="no"),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NetsynthWarning)
+        found = bound_reporting(summarized(*made), "age", "OS")
+    assert {s.label: s.kind for s in found.unbounded} == dict.fromkeys("CD", "a split, not per year")
+    silent = {s.label: s for s in found.silent}
+    assert set(silent) == set("EG")
+    assert silent["E"].se_low == 0
+    assert "a ratio per 10 years, so its error may be anything" in silent["E"].basis
+    assert silent["G"].centre == pytest.approx(math.log(1.2) / 10)
+
+
+def test_results_that_fall_out_by_scale_are_named_when_too_few_are_left():
+    made = [
+        factor("A", "1.03", ("1.01", "1.05"), name="age", levels=("per year", "")),
+        factor("C", "1.50", ("1.10", "2.05"), name="age", levels=("> 65", "<= 65"), n=100),
+    ]
+    summary = summarized(*made)
+    with pytest.raises(InvalidInputError, match=r"cannot be pooled with it: A \(per year, not a split\)\."):
+        pool_factor(summary, "age", correlation=0.5)
+
+
+@pytest.mark.parametrize("tau2", ["x", (0.1, 0.2, 0.3), (), (0.2, 0.1), -1.0, math.nan])
+def test_a_tau2_that_cannot_be_is_refused(tau2):
+    with pytest.raises(InvalidInputError, match="tau2 must be a variance or its two limits"):
+        bounded(factor("A", "2.00", ("1.20", "3.33")), tau2=tau2)

@@ -725,8 +725,9 @@ def test_a_ratio_for_the_other_group_is_turned():
          "hazard_ratio: adjusted must be one of none, minimal, full, not stated; got 'yes'."),
         ({"observed": (9,), "expected": (1, 2)},
          "hazard_ratio: observed must be a pair, the exposed group first; got (9,)."),
-        ({"observed": (9, 21), "expected": ("0", "30")},
-         "hazard_ratio: expected must be a number above 0, no open end; got 0."),
+        ({"observed": (9, 21), "expected": (0, 30)},
+         "hazard_ratio: expected must be a number above 0, or text such as '0' for what is rounded, no open end; got "
+         "0."),
         ({"n_events": (30, 5), "n_total": (20, 20)},
          "hazard_ratio: 30 events among 20 patients of exposed. Check both numbers."),
         ({"n_events": 50, "n_total": (20, 20)}, "hazard_ratio: 50 events among 40 patients. Check both numbers."),

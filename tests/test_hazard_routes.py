@@ -109,10 +109,16 @@ TRIAL = {"observed": (9, 21), "expected": ("19.25", "10.75")}
     ("given", "conflict", "message"),
     [
         (
-            {"observed": (9, 21), "expected": ("25", "10")},
-            ("observed", "expected"),
-            "Lund: 9 and 21 observed events are 30 in all, and 25 and 10 expected ones 35: the log-rank test expects "
-            "as many as there were, within rounding. Check observed and expected.",
+            {**TRIAL, "chi2": "16.79", "direction": "worse"},
+            ("direction", "observed", "expected"),
+            "Lund: drug is said to do worse, yet by O 9 and 21 with E 19.25 and 10.75 it has fewer events than "
+            "expected, within rounding. Check direction, observed and expected.",
+        ),
+        (
+            {"o_minus_e": "0.4", "log_rank_variance": "6.2", "direction": "better"},
+            ("direction", "o_minus_e"),
+            "Lund: drug is said to do better, yet by O - E 0.4 it has more events than expected, within rounding. "
+            "Check direction and o_minus_e.",
         ),
         (
             {**TRIAL, "chi2": "5"},
@@ -209,8 +215,7 @@ def test_what_patients_give_is_never_refused(rows, decimals):
     time, event, exposed = zip(*rows, strict=True)
     (o1, o0), (e1, e0), v = naive_log_rank(time, event, exposed)
     sizes = (sum(exposed), len(rows) - sum(exposed))
-    # what rounds to 0 cannot be given
-    if v < 0.51 * 10.0**-decimals or min(e1, e0) < 0.51 * 10.0**-decimals or not all(sizes):
+    if not v or not all(sizes):  # no test
         return
     chi2 = (o1 - e1) ** 2 / v
 
@@ -219,10 +224,11 @@ def test_what_patients_give_is_never_refused(rows, decimals):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        common = {"n_total": sizes, "direction": "worse"}
+        common = {"n_total": sizes, "direction": "worse" if o1 > e1 else "better"}
         both = {"observed": (o1, o0), "expected": (text(e1), text(e0)), "o_minus_e": text(o1 - e1)}
         hazard_ratio(**both, log_rank_variance=text(v), chi2=text(chi2), **common)
-        hazard_ratio(**both, chi2=text(chi2), **common)
+        found = hazard_ratio(**both, chi2=text(chi2), **common)
+        assert not any("sums differ" in said.message for said in found.warnings)
         for events in ((o1, o0), o1 + o0):
             hazard_ratio(o_minus_e=text(o1 - e1), log_rank_variance=text(v), n_events=events, **common)
             hazard_ratio(o_minus_e=text(o1 - e1), chi2=text(chi2), n_events=events, **common)
@@ -404,7 +410,12 @@ def test_every_kind_of_figure_that_fails_has_its_reason():
         ({"hazard_ratio": "0.5", "level": 95}, "Lund 2015: level: level must be a fraction"),
         ({"chi2": "many"}, "Lund 2015: chi2: Cannot read the text"),
         ({"chi2": ">4"}, "Lund 2015: chi2 must be a number of at least 0, no open end; got >4."),
-        ({"log_rank_variance": "0"}, "Lund 2015: log_rank_variance must be a number above 0, no open end; got 0."),
+        (
+            {"log_rank_variance": 0},
+            "Lund 2015: log_rank_variance must be a number above 0, or text such as '0' for what is rounded, no open "
+            "end; got 0.",
+        ),
+        ({"log_rank_variance": "-1"}, "Lund 2015: log_rank_variance must be a number above 0, no open end; got -1."),
         ({"observed": (9, "x"), "expected": (1, 2)}, "Lund 2015: observed: Cannot read the text"),
         ({"n_events": -1}, "Lund 2015: n_events must be a whole number of at least 0; got -1"),
         ({"n_events": (1, 2.5)}, "Lund 2015: n_events must be a whole number"),
@@ -582,3 +593,94 @@ def test_a_warning_points_at_the_line_that_asked():
         hazard_ratio(pvalue="0.02", n_events=1, direction="worse")
     assert told[0].filename == __file__
     assert np.isfinite(told[0].lineno)
+
+
+# --- tests of more groups, and zeros of rounding
+
+SUMS = "the sums differ: a test of more groups, or a misprint"
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected", "sums", "ratio"),
+    [
+        # survdiff(Surv(time, status) ~ rx, colon, etype 2); Cox's fit of the three gives 0.6896
+        (
+            (123, 168),
+            ("157.5", "148.4"),
+            "291 in all, and E 157.5 and 148.4 are 305.9",
+            123 / 157.5 / (168 / 148.4),
+        ),
+        # survdiff(Surv(time, status) ~ celltype, veteran)
+        ((26, 45), ("15.7", "30.1"), "71 in all, and E 15.7 and 30.1 are 45.8", 26 / 15.7 / (45 / 30.1)),
+    ],
+)
+def test_two_of_more_groups_leave_observed_over_expected(observed, expected, sums, ratio):
+    with pytest.warns(InconsistentReportWarning) as told:
+        found = hazard_ratio(
+            observed=observed, expected=expected, log_rank_variance="30", chi2="11.7", pvalue="0.003"
+        )
+    assert [SUMS in str(each.message) and sums in str(each.message) for each in told] == [True]
+    assert [route.name for route in found.routes] == ["observed over expected"]
+    assert found.natural == pytest.approx(ratio)
+    why = reasons(found)
+    for name in ("observed minus expected", "chi-squared and events by arm", "p-value and events"):
+        assert why[name] == "the sums of O and E differ, as in a test of more groups"
+
+
+def test_the_side_among_more_groups_is_that_of_the_ratio():
+    """Both have more events than expected, and the exposed of the two the fewer for it."""
+    with pytest.warns(InconsistentReportWarning, match=SUMS):
+        found = hazard_ratio(observed=(30, 60), expected=("25", "30"), pvalue="0.03", test="Wald")
+    way = next(route for route in found.routes if route.name == "p-value and events by arm")
+    assert way.log_hr == pytest.approx(-Z(0.985) / math.sqrt(30 * 60 / 90))
+    assert way.printed.endswith("doing better by O / E")
+
+
+def test_a_chi_squared_that_rounds_to_zero_agrees_with_what_it_allows():
+    """Below 0.5, which is a log ratio of up to sqrt(0.5 / (65 * 60 / 125)) = 0.127; p = 0.558 is 0.105."""
+    found = quietly(chi2="0", pvalue="0.558", direction="worse", n_events=(65, 60))
+    assert found.disagreement == 0.0
+    with pytest.warns(InconsistentReportWarning, match="or the test or fit was stratified or adjusted"):
+        hazard_ratio(chi2="0.00", pvalue="0.01", direction="worse", n_events=(65, 60))
+
+
+def test_a_chi_squared_of_zero_needs_no_side():
+    found = quietly(o_minus_e="0.0", chi2="0.0", n_events=19, n_total=(20, 20))
+    assert found.estimate == 0.0
+    end = math.sqrt(0.05 / (19 / 4))
+    assert found.chosen.log_hr_interval == pytest.approx((-end, end))
+    assert found.chosen.printed == "chi-squared 0.0, 19 events among 20 and 20 patients"
+
+
+def test_figures_that_round_to_zero_leave_a_way_undefined():
+    found = quietly(observed=(164, 1), expected=("164", "0"), log_rank_variance="0", groups=("a", "b"))
+    assert (found.route, found.problem) == (
+        "",
+        "the variance of O - E is rounded to 0, so the ratio is undefined; the expected events of b are rounded to 0, "
+        "so the ratio is undefined",
+    )
+    with_v = quietly(observed=(164, 1), expected=("164", "0"), log_rank_variance="0.2")
+    assert [route.name for route in with_v.routes] == ["observed minus expected"]
+    for zero in (0, 0.0):
+        with pytest.raises(InvalidInputError, match="expected must be a number above 0, or text such as '0'"):
+            hazard_ratio(observed=(164, 1), expected=(164, zero))
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"hazard_ratio": "0.5 (0.5-0.5)"}, "its interval 0.5–0.5 tells no standard error"),
+        (
+            {"hazard_ratio": "0.5 (0.5-0.5)", "pvalue": ">0.05"},
+            "its interval 0.5–0.5 tells no standard error; a p-value of >0.05 sets no upper bound to its standard "
+            "error",
+        ),
+    ],
+)
+def test_an_interval_without_a_width_is_the_reason(given, problem):
+    assert quietly(**given).problem == problem
+
+
+def test_two_tests_were_left_out():
+    with pytest.warns(UnusableDataWarning, match="the chi-squared and p-value were left out: .* to use them"):
+        hazard_ratio(chi2="5", pvalue="0.03", n_events=(50, 50), medians=("20", "10"))

@@ -1,5 +1,7 @@
 """The stratified hazard ratio: lifelines with strata, and data sets combined."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -84,6 +86,26 @@ def test_what_cannot_be_told():
         stratified_hazard_ratio(frame(treated), frame({"S00": control["S00"]}))
     with pytest.raises(InvalidInputError, match=r"^control must be reconstructed studies.*got list"):
         stratified_hazard_ratio(frame(treated), [])
+    shifted = dict(zip(("S01", "X"), control.values(), strict=True))
+    message = (
+        "Some trials have the same name in both arms, and others are there once: 'S00' among the first; 'X' among the "
+        "second."
+    )
+    with pytest.raises(InvalidInputError, match=f"^{re.escape(message)}"):
+        stratified_hazard_ratio(frame(treated), frame(shifted))
     nobody = {name: (t, np.zeros_like(e)) for name, (t, e) in control.items()}
     with pytest.warns(UnusableDataWarning, match="undefined in 2 of 2 data sets"):
         assert np.isnan(stratified_hazard_ratio(frame(treated), frame(nobody)).estimate)
+
+
+def test_real_patients_are_not_called_data_sets_of_a_report():
+    treated, control = arms(k=2)
+    ratio = stratified_hazard_ratio(frame(treated), frame(control))
+    assert ratio.n_draws == 1
+    assert str(ratio).splitlines()[0] == "Hazard ratio from patients known one by one"
+    drawn = [
+        PseudoEnsemble(name, tuple(PseudoData(t + shift, e) for shift in (0.0, 0.1)))
+        for name, (t, e) in control.items()
+    ]
+    mixed = stratified_hazard_ratio(frame(treated), drawn)
+    assert str(mixed).splitlines()[0] == "Hazard ratio from 2 data sets that the report allows"

@@ -166,7 +166,7 @@ def test_times_in_years_and_in_months_are_the_same_times():
 @few
 def test_what_nobody_is_at_risk_for_is_left_out():
     reports = [
-        series("A", [90, 60, 40], n_total=50, n_at_risk=[40, 0, 0]),
+        series("A", [90, 60, 60], n_total=50, n_at_risk=[40, 0, 0]),
         series("B", [80, 50, 30], n_total=50, n_at_risk=[30, 20, 0]),
     ]
     with pytest.warns(UnusableDataWarning, match="A: nobody is known to be at risk .* for 60 months"):

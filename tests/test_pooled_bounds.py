@@ -342,8 +342,8 @@ def test_impossible_numbers_at_risk_do_not_narrow_the_limits():
         "x"
     ] * 3  # once each, though two landmarks are asked for
     assert str(caught[0].message) == (
-        "x: 99 at risk at 12 months, but survival of 90% leaves 90 at most of 100 patients: this number at risk is not "
-        "used"
+        "x: 99 at risk at 12 months, but survival of 90% leaves 90 at most of 100 patients, unless 9 or "
+        "more died at exactly 12 months: this number at risk is not used"
     )
     # the variance of one half from 100 patients, of whom one or more are at risk
     place = int(np.abs(found.box.lower[1] - math.log(math.log(2))).argmin())

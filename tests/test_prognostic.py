@@ -1247,7 +1247,11 @@ def test_a_ratio_per_unit_is_never_pooled_with_a_split():
         ((ONE, HIGH, replace(HIGH, study="D")), "CD", "per 1%, not a split"),
         ((ONE, per("B", "per doubling", "1.5", ("1.2", "1.9"), n=90)), "B", "per 1%, not per doubling"),
         ((ONE, per("B", "per SD", "1.5", ("1.2", "1.9"), n=90)), "B", "per 1%, not per SD"),
-        ((ONE, per("B", "per 1% decrease", "0.95", ("0.92", "0.98"), n=90)), "B", "per 1%, not per 1% lower"),
+        (
+            (ONE, per("B", "continuous", "1.5", ("1.2", "1.9"), n=90)),
+            "A",
+            "scale not clear (continuous, not per 1%)",
+        ),
         ((ONE, per("B", "per unit", "1.5", ("1.2", "1.9"), n=90)), "B", "per 1%, not per unit"),
         ((replace(ONE, group=Group(n_total=500)), HIGH), "A", "a split, not per 1%"),
     ],
@@ -1336,3 +1340,98 @@ def test_a_level_that_is_not_stated_is_told_where_ratios_are_pooled(name):
         f"{where}, OS, adjusted: a level is not stated in A, whose ratio may be of another comparison than those it is "
         "pooled with"
     ) in [str(warning.message) for warning in caught]
+
+
+# -- digits of ratios that are turned --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hr", "ci", "shown"),
+    [
+        # 1 / 0.975 = 1.02564, 1 / 0.989 = 1.01112, 1 / 0.961 = 1.04058
+        ("0.975", ("0.961", "0.989"), "1.026 (1.011–1.041)"),
+        # 1 / 0.95 = 1.0526, 1 / 0.99 = 1.0101, 1 / 0.91 = 1.0989; two decimals are printed, so no more are known
+        ("0.95", ("0.91", "0.99"), "1.05 (1.01–1.10)"),
+        # 1 / 0.98 = 1.0204, 1 / 1.05 = 0.9524, 1 / 0.91 = 1.0989
+        ("0.98", ("0.91", "1.05"), "1.02 (0.95–1.10)"),
+        # 1 / 0.50 = 2, 1 / 0.99 = 1.0101, 1 / 0.26 = 3.846: the limit keeps its side of 1
+        ("0.50", ("0.26", "0.99"), "2.00 (1.01–3.85)"),
+        # limits printed more finely than the ratio: 1 / 1.001 = 0.9990, 1 / 1.004 = 0.9960
+        ("1.0", ("1.001", "1.004"), "1.000 (0.996–0.999)"),
+        # far from 1: as many digits as printed; 1 / 0.350 = 2.857, 1 / 0.580 = 1.724, 1 / 0.210 = 4.762
+        ("0.350", ("0.210", "0.580"), "2.86 (1.72–4.76)"),
+        ("0.40", ("0.20", "0.80"), "2.5 (1.2–5.0)"),
+    ],
+)
+def test_a_turned_ratio_has_the_digits_it_was_printed_with(hr, ci, shown):
+    made = factor("A", hr, ci, levels=("well", "poor"), significance="not stated")
+    row = summarize_factors(review(made)).row("histologic grade", "OS")
+    (found,) = row.counted
+    assert found.orientation == "inverted"
+    assert found.ratio == shown
+    assert f"{found.shown_ratio} ({found.shown_limits()})" == shown
+    assert str(row.ratios("adjusted")) == f"adjusted HR {shown} from one study"
+
+
+def test_a_ratio_that_rounds_to_1_is_counted_on_the_side_of_its_limits():
+    made = [
+        factor("A", "1.00", ("1.001", "1.003"), "0.001", direction="worse"),
+        factor("B", "1.00", ("0.997", "0.999"), "0.001"),
+        factor("C", "1.00", ("0.99", "1.01"), "0.9", direction="worse", significance="no"),
+        factor("D", "1.00", ("0.99", "1.01"), "0.9", significance="no"),
+    ]
+    row = summarize_factors(review(*made)).row("histologic grade", "OS")
+    found = {r.study: (r.direction, r.direction_basis) for r in row.counted}
+    assert found == {
+        "A": ("worse", "hazard ratio"),
+        "B": ("better", "hazard ratio"),
+        "C": ("worse", "stated"),
+        "D": ("none", "hazard ratio"),
+    }
+
+
+def test_what_is_continuous_without_a_step_is_pooled_with_the_same_words_only():
+    """Two splits of HR 1.5 and 1.6 are pooled; 1.03 of a continuous marker is not of their kind."""
+    vague = per("A", "Ki-67 (continuous)", "1.03", ("1.01", "1.05"))
+    splits = [
+        factor("B", "1.50", ("1.20", "1.88"), name="Ki-67", levels=("high", "low")),
+        factor("C", "1.60", ("1.20", "2.13"), name="Ki-67", levels=("high", "low")),
+    ]
+    summary = quietly(review(vague, *splits))
+    ratios = summary.row("Ki-67 index", "OS").ratios("adjusted")
+    assert [r.label for r in ratios.used] == ["B", "C"]
+    assert [(out.study, out.reason) for out in ratios.left_out] == [
+        ("A", "scale not clear (ki-67 (continuous), not a split)")
+    ]
+    one = quietly(review(vague, replace(vague, study="E"), replace(vague, study="F"), splits[0]))
+    assert [r.label for r in one.row("Ki-67 index", "OS").ratios("adjusted").used] == ["B"]
+    with pytest.warns(HarmonisationWarning, match="the unit is not stated"):
+        same = summarize_factors(review(vague, replace(vague, study="E")))
+    assert same.row("Ki-67 index", "OS").ratios("adjusted").k == 2
+
+
+def test_a_step_down_is_turned_into_one_up():
+    """HR 1.25 (1.10-1.42) per decrease is 1 / 1.25 = 0.80 (1 / 1.42 to 1 / 1.10) per increase."""
+    down = factor("A", "1.25", ("1.10", "1.42"), name="albumin", levels=("per 1 g/dL decrease", ""))
+    up = factor("B", "0.85", ("0.75", "0.96"), name="albumin", levels=("per 1 g/dL increase", ""))
+    row = summarize_factors(review(down, up)).row("albumin", "OS")
+    assert (row.directions.n_worse, row.directions.n_better) == (0, 2)
+    ratios = row.ratios("adjusted")
+    turned = next(r for r in ratios.used if r.label == "A")
+    assert (ratios.k, ratios.scale) == (2, "per g/dl")
+    assert (turned.log_hr, turned.log_ci_lower, turned.log_ci_upper) == pytest.approx(
+        (math.log(0.8), -math.log(1.42), -math.log(1.10))
+    )
+    assert turned.orientation == "inverted"
+
+
+def test_each_reason_of_another_scale_has_its_own_count():
+    made = (
+        per("A", "per 10%", "1.5", ("1.2", "1.9")),
+        per("B", "per 10%", "1.4", ("1.1", "1.8")),
+        per("C", "per unit", "1.1", ("1.05", "1.15")),
+        factor("D", "1.60", ("1.20", "2.13"), name="Ki-67", levels=("high", "low")),
+    )
+    with pytest.warns(HarmonisationWarning, match="point the same way"):
+        text = summarize_factors(review(*made)).narrative()
+    assert "in 2 studies (in 1 of them per unit, not per 10%; in 1 of them a split, not per 10%)" in text

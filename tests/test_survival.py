@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from netsynth._landmark import read_landmark
 from netsynth.data.number import ReportedNumber
 from netsynth.data.review import Review
 from netsynth.data.study import Study
@@ -81,6 +82,69 @@ def test_nobody_at_risk_after_the_last_death_says_nothing_more():
     moved = 0.5 / 16  # half a patient lives
     se = math.sqrt(moved * (1 - moved) / (15 * math.sqrt(0.5))) / (moved * abs(math.log(moved)))
     assert [pooled.study_se[0] for pooled in found] == pytest.approx([se, se], rel=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+@pytest.mark.parametrize("n_at_risk", [50, 10, 2, 1, 0])
+def test_all_alive_is_moved_by_half_of_all_patients_whoever_is_left(n_at_risk):
+    """50 patients, and constant hazards of death and loss; the limits are those of Peto and of the binomial."""
+    others = [one("b", "47", n_total=31), one("c", "71", n_total=47)]
+    review = review_of(one("a", "100", n_at_risk=[n_at_risk], n_total=50), *others)
+    (first,) = (each for each in review.select_survival("OS", time_months=60).chosen if each.study == "a")
+    found = read_landmark(review, first, 60.0, 0.5)
+    s, n, m = 50.5 / 51, 50, min(max(n_at_risk, 1), 50 * 50.5 / 51)
+    assert found.survival == pytest.approx(s, rel=1e-12)
+    assert found.route == "number at risk"
+    assert found.variance == pytest.approx(s**2 * -math.log(s) * (1 / m - 1 / n) / math.log(n / m), rel=1e-10)
+    assert (found.variance_lower, found.variance_upper) == pytest.approx(
+        (s * (1 - s) / n, s**2 * (1 - s) / m)
+    )
+    pooled = pool_landmark(review, time_months=60)
+    assert math.exp(-math.exp(pooled.study_estimate[0])) == pytest.approx(s)
+    assert pooled.study_se[0] == pytest.approx(cloglog(s, math.sqrt(found.variance))[1])
+
+
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+def test_all_alive_where_only_those_at_risk_are_known():
+    for n_at_risk, route in ((10, "number at risk"), (1, "number at risk"), (0, "no number of patients")):
+        review = review_of(one("a", "100", n_at_risk=[n_at_risk]), one("b", "47", n_total=31))
+        (first,) = (each for each in review.select_survival("OS", time_months=60).chosen if each.study == "a")
+        found = read_landmark(review, first, 60.0, 0.5)
+        assert found.route == route
+        if n_at_risk:
+            assert found.survival == pytest.approx((n_at_risk + 0.5) / (n_at_risk + 1))
+            assert found.variance_lower <= found.variance <= found.variance_upper
+
+
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+@pytest.mark.parametrize("percent", ["100", "0"])
+@pytest.mark.parametrize("n_total", [1, 2, 15])
+def test_imputed_variances_lie_within_their_limits(percent, n_total):
+    review = review_of(one("a", percent, n_total=n_total), one("b", "47", n_total=31))
+    (first,) = (each for each in review.select_survival("OS", time_months=60).chosen if each.study == "a")
+    found = read_landmark(review, first, 60.0, 0.5)
+    assert found.route == "imputed"
+    assert found.variance_lower <= found.variance <= found.variance_upper
+
+
+@pytest.mark.filterwarnings("ignore::netsynth.errors.NetsynthWarning")
+def test_nobody_at_risk_where_survival_falls_afterwards_is_not_used():
+    def read(**more):
+        first = ReportedSurvival.from_percent(
+            "a", "OS", years=[1, 5], percent=["90", "60"], n_total=50, **more
+        )
+        review = review_of(first, one("b", "47", n_total=31))
+        (chosen,) = (
+            each for each in review.select_survival("OS", time_months=60).chosen if each.study == "a"
+        )
+        return read_landmark(review, chosen, 60.0, 0.5)
+
+    typed = read(n_at_risk=[0, 0])
+    assert typed[:5] == read()[:5]
+    assert [words.partition(" months")[0] for words in typed.not_used] == [
+        "0 at risk at 12",
+        "0 at risk at 60",
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::netsynth.errors.ImputedVarianceWarning")

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from netsynth import _format
-from netsynth._typing import FloatArray
+from netsynth._typing import BoolArray, FloatArray
 from netsynth.curve_methods.asked import SAME, distinct, some
 from netsynth.curve_methods.study_report import Doubt, StudyReport
 from netsynth.errors import UnusableDataWarning
@@ -22,11 +22,14 @@ SOURCES = ("numbers at risk", "confidence intervals", "imputed")
 #: Deaths at exactly a landmark that are no contradiction: so many, or those of so many months, as times are rounded.
 _TIED: Final = 2.0
 _TIED_MONTHS: Final = 3.0
-_HAIR: Final = 1e-9  # of a patient
+_HAIR: Final = 1e-9  # of a patient, or of survival
 
 
 class Impossible(NamedTuple):
-    """A number at risk that is larger than survival leaves of those who were at risk before."""
+    """A number at risk that is larger than survival leaves of those at risk before, or a 0 that is an empty cell.
+
+    Of a 0 `since` is the first time at which nobody is at risk although survival falls afterwards, and `most` is nan.
+    """
 
     place: int
     at_risk: float
@@ -36,10 +39,16 @@ class Impossible(NamedTuple):
 
     def in_words(self, time: float, survival: float) -> str:
         """What is wrong, as a warning says it."""
+        if self.at_risk == 0:
+            how = "but survival falls afterwards"
+            if self.since < time:
+                how = f"as at {self.since:g} months, though survival falls after that"
+            return f"0 at risk at {time:g} months, {how}: this number at risk is not used"
         start = "patients" if self.since == 0 else f"at risk at {self.since:g} months"
         return (
             f"{self.at_risk:g} at risk at {time:g} months, but survival of {100 * survival:.4g}% leaves "
-            f"{self.most:g} at most of {self.entered:g} {start}: this number at risk is not used"
+            f"{self.most:g} at most of {self.entered:g} {start}, unless {self.at_risk - self.most:g} or more died at "
+            f"exactly {time:g} months: this number at risk is not used"
         )
 
 
@@ -49,9 +58,15 @@ def impossible(
     """Numbers at risk of shape (m,) that survival within its limits does not leave, each next to those that it does.
 
     Those who die at exactly a landmark are still at risk there, so a few too many are no contradiction: the limit is
-    that above which `netsynth.audit` calls figures incoherent.
+    that above which `netsynth.audit` calls figures incoherent. Nobody can be at risk when survival falls afterwards, so
+    a 0 there is an empty cell, and so are the other zeros of the report; a 0 of those all lost by then is none.
     """
     left, found = np.array(n_at_risk, dtype=np.float64), list[Impossible]()
+    empty = np.flatnonzero((left == 0) & _falls(lower, upper))
+    if empty.size:
+        zeros, first = np.flatnonzero((left == 0) & (lower > 0)), float(time[empty[0]])
+        found += [Impossible(j, 0.0, math.nan, math.nan, first) for j in zeros.tolist()]
+        left[zeros] = math.nan
     told = np.flatnonzero(np.isfinite(left))
     n = n_total
     if math.isnan(n) and told.size and lower[told[0]] > 0:
@@ -97,13 +112,19 @@ def _limits(survival: FloatArray, rounding: FloatArray | float) -> tuple[FloatAr
     return np.maximum(survival - rounding, 0.0), np.minimum(survival + rounding, 1.0)
 
 
+def _falls(lower: FloatArray, upper: FloatArray) -> BoolArray:
+    """Whether survival of shape (..., m) is lower at the last time than at each, whatever it was rounded from."""
+    last = upper.min(axis=-1, keepdims=True)
+    return np.asarray((lower > 0) & (last <= lower + _HAIR) & (last < upper - _HAIR))
+
+
 def _at_times(study: StudyReport) -> FloatArray:
     """Numbers at risk at the times; that at the start of an interval is that at the time before."""
     return np.where(np.isnan(study.n_at_risk), np.append(study.n_at_start[1:], math.nan), study.n_at_risk)
 
 
 def _suspects(studies: Sequence[StudyReport]) -> list[int]:
-    """Studies that at some time have more at risk than all before leave, if nobody died at exactly a landmark."""
+    """Studies that at some time have more at risk than all before leave, if nobody died at exactly then, or too few."""
     sizes = np.array([study.time.size for study in studies])
     ends = np.cumsum(sizes)
     row = np.repeat(np.arange(sizes.size), sizes)
@@ -123,7 +144,8 @@ def _suspects(studies: Sequence[StudyReport]) -> list[int]:
     with np.errstate(divide="ignore", invalid="ignore"):
         began = np.column_stack([n, at_risk[:, :-1] / lower[:, :-1]])  # as many as each can come from
         most = upper * np.minimum.accumulate(np.where(np.isnan(began), math.inf, began), axis=1)
-        wrong = (at_risk > most + _HAIR).any(axis=1)  # 0 times infinity is nan, which is not less
+        wrong = at_risk > most + _HAIR  # 0 times infinity is nan, which is not less
+    wrong = (wrong | ((at_risk == 0) & _falls(lower, upper))).any(axis=1)
     return np.flatnonzero(wrong).tolist()
 
 

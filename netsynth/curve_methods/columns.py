@@ -44,7 +44,7 @@ def read_columns(columns: Mapping[str, Any], endpoint: Endpoint) -> tuple[list[S
         )
     names = _names(columns["study"])
     labels = [f"{name}, row {i + 1}" for i, name in enumerate(names)]
-    _check_endpoints(columns.get("endpoint"), endpoint, labels)
+    check_endpoints(columns.get("endpoint"), endpoint, labels)
     values = {
         name: _validate.array_1d(columns[name], name) if name in columns else np.full(len(names), np.nan)
         for name in ("time_months", "survival", *_COUNTS, *_INTERVAL)
@@ -64,9 +64,15 @@ def read_columns(columns: Mapping[str, Any], endpoint: Endpoint) -> tuple[list[S
 
 def study_name(value: object, i: int) -> str:
     """Name of the study in row i of a frame, counted from 0."""
-    if value is None or value != value:
+    if _is_missing(value):
         raise InvalidInputError(f"Row {i + 1}: study is missing.")
     return _validate.text(str(value), "study", where=f"Row {i + 1}")
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a cell is None or unlike itself; that of the NA of pandas is neither true nor false."""
+    same = value is not None and value == value
+    return not (isinstance(same, bool | np.bool_) and same)
 
 
 def check_endpoint(found: Endpoint, wanted: Endpoint, where: str) -> None:
@@ -83,14 +89,14 @@ def _names(column: Any) -> list[str]:
     names = []
     for i, value in enumerate(column):
         printed = str(value)
-        if printed not in known or value is None or value != value:
+        if printed not in known or _is_missing(value):
             known[printed] = study_name(value, i)
         names.append(known[printed])
     return names
 
 
-def _check_endpoints(column: Any, wanted: Endpoint, labels: Sequence[str]) -> None:
-    """Each word is looked at where it comes first."""
+def check_endpoints(column: Any, wanted: Endpoint, labels: Sequence[str]) -> None:
+    """Refuse rows about another endpoint, and what is no text; each word is looked at where it comes first."""
     if column is None:
         return
     words = list(column)
@@ -156,7 +162,7 @@ def _standard_errors(values: Mapping[str, FloatArray], rounding: FloatArray) -> 
     s, se = values["survival"], np.where(values["se"] > 0, values["se"], np.nan)
     lower, upper, level = (values[name] for name in _INTERVAL)
     level = np.where(np.isnan(level), 0.95, level)
-    told = np.isnan(se) & np.isfinite(lower) & np.isfinite(upper)
+    told = np.isnan(se) & np.isfinite(lower) & np.isfinite(upper) & (s > 0) & (s < 1)
     for each in np.unique(level[told]):
         here = told & (level == each)
         se[here] = detected_se(s[here], lower[here], upper[here], rounding[here], level=float(each)).se
@@ -172,7 +178,7 @@ def _unread(columns: Mapping[str, Any]) -> list[Doubt]:
         word = name.strip().lower()
         if name in _COLUMNS or name in _OPTIONAL:
             continue
-        alias = _ALIASES.get(word, "")
+        alias = word if word in absent else _ALIASES.get(word, "")
         near = [alias] if alias else difflib.get_close_matches(word, long, 1, _NEAR)
         if near and near[0] in absent:
             message = f"the column {name!r} is not read: did you mean {near[0]!r}?"
@@ -221,6 +227,11 @@ def _of_rows(
     empty = np.flatnonzero(start == end)
     if empty.size:
         raise InvalidInputError(f"{names[empty[0]]}: there is no survival after time 0.")
+    nobody = np.flatnonzero((n == 0) | (at_start[start] == 0))
+    if nobody.size:
+        raise InvalidInputError(
+            f"{names[nobody[0]]}: nobody is at risk at the start; got 0. Leave the number empty where it is not known."
+        )
     told = np.isfinite(at_risk)
     told[first[at_zero]] = False
     of_unknown = np.zeros(len(names), dtype=np.bool_)

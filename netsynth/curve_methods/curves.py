@@ -41,6 +41,7 @@ from netsynth.results.pooled_curve import PooledCurve, StudyCurve
 _TIMES: Final = 10
 _MOST_TIMES: Final = 30
 _ROUNDING: Final = 1e-12  # a share of the variance that is none
+_FLAT: Final = 1e-9  # a step of log(-log S) that may be rounding
 #: What a study is told to lack, in words.
 _ALIVE, _GONE, _ENDED, _NO_SIZE = (
     "nobody has had the event yet",
@@ -398,7 +399,7 @@ def _doubts(fit: GridFit, times: FloatArray, *, random: bool) -> list[Doubt]:
             "studies do not differ, as far as can be seen: the covariance between them lies on its boundary."
         )
         found.append((BoundaryWarning, message))
-    rises = np.flatnonzero(np.diff(fit.estimate) < 0)
+    rises = np.flatnonzero(np.diff(fit.estimate) < -_FLAT)
     if rises.size:
         j = int(rises[0])
         message = (

@@ -106,7 +106,7 @@ def pool_loglog(reports: Reports, asked: Asked, /) -> Answer:
         q_df=float(fit.q_df),
         asked_months=None if asked.times is None else frozen(asked.times),
     )
-    outside = _outside(studies, reported, curve_at(fit, reported).estimate)
+    outside = _outside(studies, effective, reported, curve_at(fit, reported).estimate)
     return Answer(
         curve, [*turned, *_doubts(studies, fit, asked), *outside, *after_death(studies, float(reported[-1]))]
     )
@@ -230,28 +230,29 @@ def _doubts(studies: Sequence[StudyReport], fit: LogLogCurve, asked: Asked) -> l
     return found
 
 
-def _outside(studies: Sequence[StudyReport], times: FloatArray, estimate: FloatArray) -> list[Doubt]:
-    """Whether the curve lies above or below all that the reports of the studies that reach a time leave possible."""
-    survival, reach = np.exp(-np.exp(estimate)), np.zeros(times.size)
+def _outside(
+    studies: Sequence[StudyReport], effective: FloatArray, times: FloatArray, estimate: FloatArray
+) -> list[Doubt]:
+    """Whether the curve lies above or below all that reports leave possible, of those that have ended too."""
+    if len(studies) < _SPREAD:
+        return []
+    survival = np.exp(-np.exp(estimate))
     lower, upper = np.full(times.size, math.inf), np.full(times.size, -math.inf)
     least, most = lower, upper
-    for study in studies:
-        s = np.concatenate([[1.0], study.survival])
+    for study, n in zip(studies, effective, strict=True):
+        m = study.time.size
+        s, fitted = np.append(1.0, study.survival), _as_fitted(study.survival, n[:m])
         place = np.searchsorted(study.time, times * (1.0 - SAME))
-        here = place < study.time.size
-        place = np.minimum(place, study.time.size - 1)
-        reach += here
-        exact = np.abs(study.time[place] - times) <= SAME * times
-        low, high = s[place + 1], s[place + exact]
-        lower = np.where(here, np.minimum(lower, low), lower)
-        upper = np.where(here, np.maximum(upper, high), upper)
-        # within rounding; and survival of 0 or 1 comes in with half a patient
-        half, n = study.rounding, study.n_patients
-        least = np.where(here, np.fmin(least, np.fmin(low - half, (n * low + 0.5) / (n + 1.0))), least)
-        most = np.where(here, np.fmax(most, np.fmax(high + half, (n * high + 0.5) / (n + 1.0))), most)
+        here = place < m
+        exact = here & (np.abs(study.time[np.minimum(place, m - 1)] - times) <= SAME * times)
+        after, before = np.minimum(place + 1, m), place + exact
+        low, high = np.where(here, s[after], 0.0), s[before]
+        lower, upper = np.minimum(lower, low), np.maximum(upper, high)
+        half = study.rounding
+        least = np.minimum(least, np.where(here, np.fmin(low - half, fitted[after]), 0.0))
+        most = np.maximum(most, np.fmax(high + half, fitted[before]))
     away = np.maximum(survival - most, least - survival)
-    # where most studies have ended, the curve rests on how those that go on compare with the others before
-    wrong = np.flatnonzero((away > _BARELY) & (reach >= max(_SPREAD, 0.5 * len(studies))))
+    wrong = np.flatnonzero(away > _BARELY)
     if not wrong.size:
         return []
     shown = []
@@ -261,9 +262,19 @@ def _outside(studies: Sequence[StudyReport], times: FloatArray, estimate: FloatA
         shown.append(f"{100 * survival[i]:.1f}% at {times[i]:g} months, where their figures span {span}")
     message = (
         f"the fitted curve lies outside what all studies report: {some(shown)}. One shape with differences of this "
-        "kind does not fit them all. Compare other effects, another shape, or method='summary' where times allow."
+        "kind may not fit them all, or studies that end earlier did worse. Compare other effects, another shape, or "
+        "method='summary' where times allow."
     )
     return [(InconsistentReportWarning, message)]
+
+
+def _as_fitted(survival: FloatArray, effective: FloatArray) -> FloatArray:
+    """Survival from time 0 as `netsynth.kernels.loglog_curve` takes it, with half a patient in each interval."""
+    before = np.append(1.0, survival[:-1])
+    number = effective * before
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = survival / before
+    return np.append(1.0, np.cumprod((number * p + 0.25) / (number + 0.5)))
 
 
 def _is_imputed(study: StudyReport) -> bool:

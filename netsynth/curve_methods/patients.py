@@ -12,6 +12,7 @@ import numpy.typing as npt
 from netsynth import _format, _validate, units
 from netsynth._typing import FloatArray, IntArray
 from netsynth.curve_methods.asked import SAME, Answer, Asked, distinct, frozen, some
+from netsynth.curve_methods.columns import check_endpoints
 from netsynth.curve_methods.reports import Doubt, study_name
 from netsynth.data.endpoint import Endpoint, find_endpoint
 from netsynth.errors import ImputedVarianceWarning, InvalidInputError, UnusableDataWarning
@@ -222,12 +223,9 @@ def _from_columns(columns: Mapping[str, Any], endpoint: Endpoint) -> list[StudyP
             f"Patients need the columns {_format.listing(_COLUMNS)}; {_format.listing(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing from {_format.listing(columns)}."
         )
-    for word in dict.fromkeys(columns.get("endpoint", ())):
-        if (found := find_endpoint(word)).code != endpoint.code:
-            raise InvalidInputError(
-                f"data: holds {found}, and {endpoint} is asked for. Endpoints are not mixed in one curve."
-            )
     names = [study_name(value, i) for i, value in enumerate(columns["study"])]
+    labels = [f"{name}, row {i + 1}" for i, name in enumerate(names)]
+    check_endpoints(columns.get("endpoint"), endpoint, labels)
     time = _validate.finite_1d(columns["time_months"], "time_months")
     event = _validate.finite_1d(columns["event"], "event")
     for label, values, allowed in (
@@ -242,7 +240,7 @@ def _from_columns(columns: Mapping[str, Any], endpoint: Endpoint) -> list[StudyP
         if bad.size:
             i = int(bad[0])
             what = "not negative" if label == "time_months" else "1 for an event or 0 for a censoring"
-            raise InvalidInputError(f"{names[i]}, row {i + 1}: {label} must be {what}; got {values[i]:g}.")
+            raise InvalidInputError(f"{labels[i]}: {label} must be {what}; got {values[i]:g}.")
     studies = np.asarray(names, dtype=object)
     return [
         StudyPatients(

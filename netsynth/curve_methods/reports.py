@@ -57,9 +57,10 @@ def read_reports(
     sized = tuple(study for study in studies if study.has_size)
     unsized = [study.name for study in studies if not study.has_size]
     if not sized:
+        unread = "".join(f" {message[0].upper()}{message[1:]}" for _, message in doubts)
         raise InvalidInputError(
             f"{wanted}: no study prints a percentage with its number of patients or an interval. Use "
-            "summarize_outcomes for a median over studies, or bound_pooled_survival, which needs no number."
+            f"summarize_outcomes for a median over studies, or bound_pooled_survival, which needs no number.{unread}"
         )
     if unsized:
         message = f"not pooled, for want of a number of patients: {_format.listing(unsized)}; "

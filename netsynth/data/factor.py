@@ -239,18 +239,27 @@ class ReportedFactor(Record):
 
     @property
     def ratio_side(self) -> int:
-        """1 if the ratio is above 1 for the adverse level whatever was rounded, -1 if below, 0 if it may be either."""
+        """1 if the ratio is above 1 for the adverse level whatever was rounded, -1 if below, 0 if it may be either.
+
+        A ratio that rounds to 1 is on the side of printed limits that exclude 1.
+        """
         ratio = self.hazard_ratio
         if ratio is None:
             return 0
         low, high = ratio.interval
         above = low > 1 or (ratio.qualifier == ">" and low == 1)
         below = high < 1 or (ratio.qualifier == "<" and high == 1)
+        if ratio.is_exact and low < 1 < high and self.ci is not None:
+            above = self.ci.lower is not None and self.ci.lower.interval.lower > 1
+            below = self.ci.upper is not None and self.ci.upper.interval.upper < 1
         return (above - below) * (-1 if self.is_inverted else 1)
 
     @property
     def ratio_direction(self) -> Direction:
-        """How the adverse level fares by the hazard ratio; "not stated" without one, or if a bound leaves it open.
+        """How the adverse level fares by the hazard ratio; "not stated" without one, or if it leaves that open.
+
+        A bound may leave it open. So does a ratio that rounds to 1, with limits that do not exclude 1, where the source
+        states a side; where it states none, such a ratio tells of no difference.
 
         Examples
         --------
@@ -266,8 +275,11 @@ class ReportedFactor(Record):
         if ratio is None:
             return "not stated"
         if ratio.is_exact and ratio.value > 0:
-            return "worse" if self.log_hr > 0 else "better" if self.log_hr < 0 else "none"
-        side = self.ratio_side
+            side = (self.log_hr > 0) - (self.log_hr < 0) or self.ratio_side
+            if side == 0 and self.direction not in ("worse", "better"):
+                return "none"
+        else:
+            side = self.ratio_side
         return "worse" if side > 0 else "better" if side < 0 else "not stated"
 
     @property
@@ -283,9 +295,10 @@ class ReportedFactor(Record):
         if self.hazard_ratio is None or self.hazard_ratio.qualifier == "~" or said * self.ratio_side >= 0:
             return ""
         adverse = self.adverse_level or "the adverse level"
+        by_limits = f" ({self.ci})" if self.log_hr == 0 else ""
         return (
             f"{adverse} is said to do {self.direction}, yet the ratio for {self.hazard_ratio_for or adverse} is "
-            f"{self.hazard_ratio}"
+            f"{self.hazard_ratio}{by_limits}"
         )
 
     @property

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Self, get_args
 
 from netsynth import _format, _validate
 from netsynth.data._record import Record
 from netsynth.data.factor import ReportedFactor
+from netsynth.data.harmonise import stated
 from netsynth.errors import InvalidInputError
 
-__all__ = ["CutPoint", "MarkerScale", "cut_point", "cut_points", "is_cut_point_chosen", "marker_step"]
+__all__ = [
+    "CutPoint",
+    "MarkerScale",
+    "cut_point",
+    "cut_points",
+    "is_cut_point_chosen",
+    "marker_scale",
+    "marker_step",
+]
 
 #: Units that are words, so that there may be several.
 _COUNTED: Final = ("year", "month", "week", "day", "grade", "quartile", "point")
-MarkerKind = Literal["units", "sd", "fold", "log sd", "groups", "cut"]
+MarkerKind = Literal["units", "sd", "fold", "log sd", "groups", "cut", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +36,15 @@ class MarkerScale(Record):
 
     Parameters
     ----------
-    kind : {"units", "sd", "fold", "log sd", "groups", "cut"}
+    kind : {"units", "sd", "fold", "log sd", "groups", "cut", "unclear"}
         Linear in the marker ("units", "sd"), linear in its logarithm ("fold", "log sd"), the highest against the lowest
-        of some equal groups, or two groups split at a cut-point.
+        of some equal groups, two groups split at a cut-point, or continuous with a step that is not stated.
     size : float
         Units, standard deviations, fold, number of groups, or the cut-point.
     sd : float or None
         Standard deviation of the marker, for "log sd" of its natural logarithm; None where not known.
     unit : str
-        Of the marker.
+        Of the marker; for "unclear" what the paper says.
 
     Raises
     ------
@@ -98,7 +107,19 @@ class MarkerScale(Record):
         """Above against below a cut-point."""
         return cls("cut", at, None, unit)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the step is one down, such as "per 1 g/dL decrease"."""
+        return self.kind != "unclear" and self.unit.split(" ")[-1] == "lower"
+
+    @property
+    def up(self) -> Self:
+        """The same step up."""
+        return replace(self, unit=self.unit.removesuffix("lower").strip()) if self.is_down else self
+
     def __str__(self) -> str:
+        if self.kind == "unclear":
+            return self.unit or "continuous"
         size, unit = f"{self.size:g}", f" {self.unit}" if self.unit else ""
         if self.kind == "units":
             if self.unit.startswith("%"):
@@ -123,9 +144,30 @@ _FALL: Final = r"decreas\w*|decrements?|reduction|drop|fall|lower|younger|smalle
 _PER: Final = re.compile(
     rf"^(?:an?\s+)?(?:(?:{_RISE}|{_FALL})\b[\s,:;(]*)*(?:for\s+)?(?:per|each|every)\b\s*(?P<step>.+?)\)?$"
 )
-#: "10-year increase" without "per".
+#: "10-year increase" and "unit increase" without "per".
 _BY: Final = re.compile(
-    r"^(?:an?\s+)?(?P<step>(?:\d+(?:\.\d+)?|one)[\s-]*(?:%|[a-zµ])[\w\s%/.-]*?\b(?:increase|increment|decrease|decrement))$"
+    r"^(?:an?\s+)?(?P<step>(?:(?:\d+(?:\.\d+)?|one)[\s-]*(?:%|[a-zµ])[\w\s%/.-]*?|(?:unit|year|sd|cm|mm)[\s-]*)"
+    r"\b(?:increase|increment|decrease|decrement))$"
+)
+#: "increase of 1 cm".
+_OF: Final = re.compile(
+    r"^(?:an?\s+)?(?:increase|increment|rise|decrease|decrement|reduction|drop|fall)\s+(?:of|by)\s+"
+    r"(?P<step>(?:an?|one|\d[\d.,]*)[\s-]*(?:%|[a-zµ]).*)$"
+)
+#: "continuous infusion" is a group, and so is "high" of a logarithm.
+_CONTINUOUS: Final = re.compile(
+    r"\b(?<!non-)(?<!non )(?:continuous|quantitative)(?:ly)?"
+    r"(?:\s+(?:variable|scale|covariate|data|values?))?(?!\s*[\w-])|"
+    r"^(?:in|de)creasing\b(?!.*\b(?:versus|vs)\b)"
+)
+_LOGGED: Final = re.compile(
+    r"^(?:natural )?(?:log(?:\(?(?:2|10|e)\)?)?(?![\w-])|log-?(?:2|10|e)\b|log-?transformed\b|"
+    r"logarithm\w*|ln\((?=[a-z])|ln-transformed\b)"
+    r"|\blog(?:2|10|e)?[\s-]?transformed\b|[(,]\s*log(?:2|10)?\)?$"
+)
+_GROUPED: Final = re.compile(
+    r"\b(?:high|higher|low|lower|elevated|raised|positiv\w*|negativ\w*|abnormal|normal|present|absent|yes|no|involve\w*|"
+    r"metasta\w*|group|categor\w*|dichotom\w*|quartile|tertile|median|cut\w*)\b"
 )
 _SIZE: Final = re.compile(
     r"^(?P<size>\d{1,3}(?:,\d{3})+|\d+(?:[.,]\d+)?|one\b|two\b|five\b|ten\b)?[\s-]*(?P<unit>.*)$"
@@ -161,23 +203,26 @@ def marker_step(level: str) -> MarkerScale | None:
     """The step that a ratio per unit of a continuous marker speaks of; None for a level that is a group.
 
     A unit that is not stated stays empty. A step down has "lower" in its unit, so that it is never taken for one up.
+    What is continuous without a step keeps the words of the paper.
 
     Examples
     --------
     >>> print(*map(marker_step, ("per 1%", "per 10-year increase", "each doubling", "per SD", "continuous")), sep="; ")
-    per 1%; per 10 years; per doubling; per SD; per unit
+    per 1%; per 10 years; per doubling; per SD; continuous
     >>> print(*map(marker_step, ("high", "> 65", "more than 2 per 10 fields")))
     None None None
     """
-    words = " ".join(level.casefold().split())
-    if words in ("continuous", "continuous variable", "as a continuous variable", "doubling"):
-        return MarkerScale.per_fold() if words == "doubling" else MarkerScale.per_units()
+    words = re.sub(r"\b(?:additional|extra)\s+", "", " ".join(level.casefold().split()))
+    words = re.sub(r"^/\s*", "per ", words)
+    if words == "doubling":
+        return MarkerScale.per_fold()
     compared = any(re.search(pattern, words) for pattern, _ in _COMPARED)
-    found = _PER.match(words) or (None if compared else _BY.match(words))
+    found = _PER.match(words) or (None if compared else _BY.match(words) or _OF.match(words))
     if found is None:
-        return None
-    parts = _SIZE.match(found["step"])
-    digits, rest = ("", found["step"]) if parts is None else (parts["size"] or "1", parts["unit"])
+        return None if compared or _GROUPED.search(words) else _without_step(words)
+    step = re.sub(r"^an?\s+", "", found["step"])
+    parts = _SIZE.match(step)
+    digits, rest = ("", step) if parts is None else (parts["size"] or "1", parts["unit"])
     size = _WORDS.get(digits) or float(
         digits.replace(",", "" if re.fullmatch(r"\d{1,3}(?:,\d{3})+", digits) else ".")
     )
@@ -199,6 +244,44 @@ def marker_step(level: str) -> MarkerScale | None:
     return MarkerScale.per_units(round(size * scale, 12), unit=f"{known}{lower}".strip())
 
 
+def _without_step(words: str) -> MarkerScale | None:
+    """The scale of words that name no step: one unit of a logarithm if its base is stated, else not clear."""
+    if _LOGGED.search(words):
+        logs = (*_LOGS[:2], (r"\bln\b|natural log\w*|\bloge\b", math.e))
+        base = next((base for pattern, base in logs if re.search(pattern, words)), None)
+        return MarkerScale("unclear", 1.0, None, words) if base is None else MarkerScale.per_fold(base)
+    if _CONTINUOUS.search(words) is None:
+        return None
+    plain = re.sub(r"\b(?:as\s+)?(?:an?\s+)?(continuous|quantitative)(?:ly)?(?:\s+variable)?", r"\1", words)
+    return MarkerScale("unclear", 1.0, None, plain.strip())
+
+
+def marker_scale(result: ReportedFactor) -> MarkerScale | None:
+    """The step that the ratio of a result speaks of; None for groups.
+
+    Words such as "continuous" or "decrease of 50%" beside another level that is stated name a group.
+
+    Examples
+    --------
+    >>> from netsynth.data.endpoint import find_endpoint
+    >>> os = find_endpoint("OS")
+    >>> print(marker_scale(ReportedFactor("Lund", "age", os, "/year", "")))
+    per year
+    >>> print(marker_scale(ReportedFactor("Lund", "dosing", os, "continuous", "intermittent")))
+    None
+    """
+    levels = [level for level in (result.adverse_level, result.reference_level) if stated(level)]
+    steps = [marker_step(level) for level in levels]
+    found = next((step for step in steps if step is not None), None)
+    if (
+        found is not None
+        and None in steps
+        and (found.kind == "unclear" or any(map(_OF.match, map(str.casefold, levels))))
+    ):
+        return None
+    return found
+
+
 def _singular(unit: str) -> str:
     return unit.removesuffix("s") if unit.removesuffix("s") in _COUNTED else unit
 
@@ -211,11 +294,15 @@ _COMPARED: Final[tuple[tuple[str, str], ...]] = (
 )
 _NUMBER: Final = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)?")
 _CUT: Final = r"(?:cut(?:-?\s?(?:off|point)|ting)?s?|threshold|dichotom\w+)\b"
+#: Ways of choosing that have no other use; "ROC" alone may be said of a score.
+_METHOD: Final = (
+    r"(?:maximally selected|maxstat|x-?tile|surv_cutpoint|cutoff finder|contal (?:and|&) o['’]?quigley)\b"
+)
 _BEST: Final = r"(?:optimal(?:ly)?|optimum|optimi[sz]ed|best(?:-separating)?)\b"
 #: "Optimal" alone may be said of an operation; it has to stand beside the cut-point.
 _CHOSEN: Final = re.compile(
     rf"(?<!\bno )(?<!\bnot )(?<!\bnot by )(?<!\bwithout )\b(?:{_BEST}\s+(?:[\w-]+\s+){{0,2}}{_CUT}|"
-    rf"{_CUT}[^.,;()]{{0,15}}\b{_BEST}|(?:roc|youden|maximally selected|maxstat|x-?tile|cutoff finder)\b|"
+    rf"{_CUT}[^.,;()]{{0,15}}\b{_BEST}|(?:roc|youden)\b|{_METHOD}|"
     r"(?:minimum|minimal|smallest|lowest) p\b)",
     re.IGNORECASE,
 )
@@ -320,7 +407,10 @@ def is_cut_point_chosen(result: ReportedFactor) -> bool:
     ((), True)
     """
     said = _said(result)
-    return bool(_CHOSEN.search(said)) and (bool(cut_points(result)) or _SPLIT.search(said) is not None)
+    found = list(_CHOSEN.finditer(said))
+    if any(re.fullmatch(_METHOD, each[0], re.IGNORECASE) for each in found):
+        return True
+    return bool(found) and (bool(cut_points(result)) or _SPLIT.search(said) is not None)
 
 
 def _said(result: ReportedFactor) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from netsynth._typing import Interval
 from netsynth.hazard_routes.curves import from_curves, from_means, from_medians
 from netsynth.hazard_routes.figures import TwoGroups
 from netsynth.hazard_routes.log_rank import from_log_rank, from_statistics
@@ -95,12 +96,18 @@ def distance(route: HazardRatioRoute, chosen: HazardRatioRoute) -> float:
 
 
 def difference(route: HazardRatioRoute, chosen: HazardRatioRoute) -> float:
-    """Difference of the estimates; 0 where a bound allows what was chosen."""
-    apart = route.log_hr - chosen.log_hr
-    for one, other in ((route, chosen.log_hr), (chosen, route.log_hr)):
-        if one.bound == "ratio" and one.log_hr_interval.lower <= other <= one.log_hr_interval.upper:
-            return 0.0
-    return apart
+    """Difference of the estimates; 0 where rounding, or a bound, allows both to be the same."""
+    one, other = _allowed(route), _allowed(chosen)
+    if max(one.lower, other.lower) <= min(one.upper, other.upper):
+        return 0.0
+    return route.log_hr - chosen.log_hr
+
+
+def _allowed(route: HazardRatioRoute) -> Interval:
+    """What rounding or a bound leaves open; the interval of reconstructed patients is neither."""
+    if route.bound == "ratio" or route.rounding_variance > 0:
+        return route.log_hr_interval
+    return Interval(route.log_hr, route.log_hr)
 
 
 def with_distances(routes: Sequence[HazardRatioRoute]) -> list[HazardRatioRoute]:

@@ -52,6 +52,12 @@ def doubts_of(given: TwoGroups) -> list[str]:
 def _test_doubts(given: TwoGroups) -> list[str]:
     found = []
     ends, information, chi2, observed = given.excess_range, given.information, given.chi2, given.observed
+    if observed is not None and given.expected is not None and given.has_more_groups:
+        sums = [sum(each.value for each in pair) for pair in (observed, given.expected)]
+        found.append(
+            f"O {observed} are {sums[0]:g} in all, and E {given.expected} are {sums[1]:g}: the sums differ: a test of "
+            "more groups, or a misprint"
+        )
     if observed is not None and given.n_events is not None:
         total = sum(each.value for each in observed)
         if total != given.n_events:
@@ -64,7 +70,7 @@ def _test_doubts(given: TwoGroups) -> list[str]:
             for name, n in zip((given.exposed, given.reference), given.events, strict=True)
             if n == 0
         ]
-    if information is not None and chi2 is not None and ends is not None:
+    if information is not None and chi2 is not None and ends is not None and not given.has_more_groups:
         sizes = sorted(abs(end) for end in ends)
         least = 0.0 if ends[0] <= 0 <= ends[1] else sizes[0] ** 2 / information.interval.upper
         below = information.interval.lower
@@ -89,7 +95,7 @@ def _strong(given: TwoGroups, result: HazardRatioEstimate) -> list[str]:
         least = max(low, -high, 0.0) ** 2 / route.variance
         most, words = float(given.n_events), "while the groups at risk stay of one size"
         if given.patients is not None:
-            most = strongest_log_rank(given.n_events, *given.patients[:: given.direction])
+            most = strongest_log_rank(given.n_events, *given.patients[:: given.direction or 1])
             words = f"of {given.patients} patients while nobody is censored"
         if least > most * (1 + 1e-9):
             shown = route.printed.split(",")[0]
@@ -178,7 +184,8 @@ def said_of(
                 InconsistentReportWarning,
                 f"what is printed disagrees: {_format.ratio(chosen.natural)} from {chosen.printed}, yet "
                 f"{_format.ratio(farthest.natural)} from {farthest.printed} "
-                f"({_format.pvalue(result.disagreement_pvalue)})",
+                f"({_format.pvalue(result.disagreement_pvalue)}); a number is misprinted or of other patients, or the "
+                "test or fit was stratified or adjusted",
             )
         )
     return said
@@ -189,5 +196,7 @@ def _unused(result: HazardRatioEstimate) -> list[tuple[type[NetsynthWarning], st
     lacking = [each.name.split()[0].removesuffix(",") for each in result.missed if each.reason == NO_SIDE]
     if not lacking:
         return []
-    words = f"the {_format.listing(dict.fromkeys(lacking))} was left out: {NO_SIDE}; give direction to use it"
+    names = list(dict.fromkeys(lacking))
+    were, them = ("was", "it") if len(names) == 1 else ("were", "them")
+    words = f"the {_format.listing(names)} {were} left out: {NO_SIDE}; give direction to use {them}"
     return [(UnusableDataWarning, words)]

@@ -34,6 +34,8 @@ Ends: TypeAlias = tuple[NumberLike | None, NumberLike | None]
 PrintedInterval: TypeAlias = str | Ends | ReportedInterval
 #: What a test lacks that nobody gave a side.
 NO_SIDE: Final = "nothing says which group does worse"
+#: Sums of printed decimals are exact; this only absorbs binary rounding.
+SLACK: Final = 1e-9
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -162,7 +164,17 @@ class TwoGroups:
         if self.observed is None or self.expected is None:
             return None
         o, e = self.observed.exposed.value, self.expected.exposed.interval
-        return Interval(o - e.upper, o - e.lower)
+        return Interval(o - e.upper, o - max(e.lower, 0.0))
+
+    @property
+    def has_more_groups(self) -> bool:
+        """Whether no rounding makes the sums of O and E the same, so that the test had further groups."""
+        if self.observed is None or self.expected is None:
+            return False
+        total = sum(each.value for each in self.observed)
+        low = sum(max(each.interval.lower, 0.0) for each in self.expected)
+        high = sum(each.interval.upper for each in self.expected)
+        return not low - SLACK <= total <= high + SLACK
 
     @property
     def ratio_side(self) -> int:
@@ -265,13 +277,22 @@ def number(value: NumberLike, unit: str = "") -> ReportedNumber:
 
 
 def exact(
-    value: NumberLike, name: str, where: str, *, least: float = -math.inf, positive: bool = False
+    value: NumberLike,
+    name: str,
+    where: str,
+    *,
+    least: float = -math.inf,
+    positive: bool = False,
+    may_round_to_zero: bool = False,
 ) -> ReportedNumber:
-    """As `number`, no open end, not below `least` and above 0 where it must be."""
+    """As `number`, no open end, not below `least` and above 0 where it must be; text such as "0" may be rounded."""
     with at(where, name):
         found = number(value)
-    if not found.is_exact or found.value < least or (positive and found.value <= 0):
+    is_rounded_zero = may_round_to_zero and found.value == 0 and isinstance(value, str | ReportedNumber)
+    if not found.is_exact or found.value < least or (positive and found.value <= 0 and not is_rounded_zero):
         floor = " above 0" if positive else "" if math.isinf(least) else f" of at least {least:g}"
+        if may_round_to_zero and found.value == 0:
+            floor += ", or text such as '0' for what is rounded"
         raise InvalidInputError(f"{where}: {name} must be a number{floor}, no open end; got {found.bare}.")
     return found
 
@@ -286,10 +307,10 @@ def pair_of(values: object, name: str, where: str) -> tuple[object, object]:
 
 
 def numbers(values: Sequence[NumberLike], name: str, where: str, *, positive: bool = False) -> Numbers:
-    """One exact number of each group."""
+    """One exact number of each group; what must be positive may be rounded to 0."""
     return Numbers(
         *(
-            exact(value, name, where, least=0.0, positive=positive)  # type: ignore[arg-type]
+            exact(value, name, where, least=0.0, positive=positive, may_round_to_zero=positive)  # type: ignore[arg-type]
             for value in pair_of(values, name, where)
         )
     )

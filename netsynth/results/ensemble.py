@@ -68,7 +68,7 @@ class CombinedEstimate:
     within, between : ndarray, shape (p, p)
         Mean covariance of the analyses, and covariance of their estimates.
     n_draws : int
-        Data sets.
+        Data sets, 1 for patients known one by one.
     warnings : tuple of Caution
         What to keep in mind.
     """
@@ -163,7 +163,10 @@ class CombinedEstimate:
         ]
 
     def _title(self) -> str:
-        return f"{MEASURES[self.measure].label} from {self.n_draws} data sets that the report allows"
+        label = MEASURES[self.measure].label
+        if self.n_draws == 1:
+            return f"{label} from patients known one by one"
+        return f"{label} from {self.n_draws} data sets that the report allows"
 
     def __str__(self) -> str:
         table = _format.text_table(_HEADER, self._rows())

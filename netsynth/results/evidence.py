@@ -22,6 +22,7 @@ from netsynth.data.study import Group
 from netsynth.kernels import intervals
 from netsynth.results.directions import DirectionCount
 from netsynth.results.factor_cuts import different_cut_points, shown_cut_point
+from netsynth.results.factor_digits import shown_log_ratio
 from netsynth.results.hazard_ratio import RouteName
 from netsynth.results.pooled import PooledEffect
 
@@ -214,13 +215,14 @@ class FactorEvidence:
 
     @property
     def ratio(self) -> str:
-        """The hazard ratio of the adverse level as printed; inverted or derived with two digits, and marked so."""
+        """The hazard ratio of the adverse level as printed; inverted in as many digits, derived in two, marked so."""
         if self._as_printed:
             return self.printed_ratio
         if self.is_derived:
             return f"{self.shown_ratio} ({self.shown_limits()}), from {self.computed_from()}"
-        shown, low, high = map(_two_digits, (self.log_hr, self.log_ci_lower, self.log_ci_upper))
-        if math.isnan(self.log_ci_lower + self.log_ci_upper):
+        ends = Interval(self.log_ci_lower, self.log_ci_upper)
+        shown, low, high = (self._shown(log, ends) for log in (self.log_hr, *ends))
+        if math.isnan(sum(ends)):
             return shown
         other = "" if math.isclose(self.ci_level, _LEVEL) else f"{_percent(self.ci_level)} CI "
         return f"{shown} ({other}{_format.span(low, high)})"
@@ -228,7 +230,9 @@ class FactorEvidence:
     @property
     def shown_ratio(self) -> str:
         """The hazard ratio of the adverse level without an interval."""
-        return self.printed_ratio.partition(" (")[0] if self._as_printed else _two_digits(self.log_hr)
+        if self._as_printed:
+            return self.printed_ratio.partition(" (")[0]
+        return self._shown(self.log_hr, self.limits())
 
     def limits(self, level: float = 0.95) -> Interval:
         """Limits of `log_hr`: as printed where they are printed at that level, else of Wald from `se`.
@@ -244,8 +248,8 @@ class FactorEvidence:
         """`limits` for people, in the paper's digits where it prints them; empty where there are none."""
         if self._is_printed_at(level) and self._as_printed:
             return self.printed_ratio.partition(" (")[2].removesuffix(")").rpartition("% CI ")[2]
-        low, high = self.limits(level)
-        return "" if math.isnan(low + high) else _format.span(_two_digits(low), _two_digits(high))
+        low, high = ends = self.limits(level)
+        return "" if math.isnan(low + high) else _format.span(self._shown(low, ends), self._shown(high, ends))
 
     def computed_from(self, level: float = 0.95) -> str:
         """What `limits` are computed from, and the ratio where it is not printed; empty where they are as printed."""
@@ -262,6 +266,12 @@ class FactorEvidence:
     def _as_printed(self) -> bool:
         """Whether what is shown is the printed text."""
         return bool(self.printed_ratio) and not self.ratio_inverted and self.scale_factor == 1.0
+
+    def _shown(self, log: float, ends: Interval) -> str:
+        printed = (
+            self.printed_ratio if self.scale_factor == 1.0 else ""
+        )  # a step of another size has other digits
+        return shown_log_ratio(log, self.log_hr, ends, printed)
 
     def _is_printed_at(self, level: float) -> bool:
         both = not math.isnan(self.log_ci_lower + self.log_ci_upper)
@@ -321,10 +331,6 @@ class FactorEvidence:
         parts += [f"significant: {self.significance}", f"direction: {self.direction}"]
         parts += [f"{self.other_direction} by its {self.direction_from}"] if self.direction_from else []
         return "; ".join(parts) + (f" [not counted: {self.left_out}]" if self.left_out else "")
-
-
-def _two_digits(log: float) -> str:
-    return _format.significant(math.exp(log), 2)
 
 
 def _percent(level: float) -> str:

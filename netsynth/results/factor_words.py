@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from netsynth import _format
@@ -114,8 +115,12 @@ def _on_other_scale(ratios: HazardRatios, without: Sequence[FactorEvidence]) -> 
     reasons = {out.study: out.reason for out in ratios.on_other_scale if out.study in studies}
     if not reasons:
         return ""
-    some = f"in {len(reasons)} of them " if len(without) > 1 else ""
-    return f" ({some}{_format.listing(dict.fromkeys(reasons.values()))})"
+    if len(without) == 1:
+        return f" ({next(iter(reasons.values()))})"
+    counts = Counter(reasons.values())
+    if len(counts) == 1:
+        return f" (in {len(reasons)} of them {next(iter(counts))})"
+    return f" ({'; '.join(f'in {n} of them {why}' for why, n in counts.items())})"
 
 
 def _uncounted(overall: FactorRow, ratios: HazardRatios) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,8 @@ class PooledPatients:
         Parameters
         ----------
         other : PooledPatients
-            The other arms. They go together by name where both have the same names, and else by their order.
+            The other arms. They go together by name where both have the same names, and by their order where they
+            share none.
         data_set : int
             Which, counted from 0.
 
@@ -151,12 +153,17 @@ class PooledPatients:
         Raises
         ------
         InvalidInputError
-            If the arms are not equally many, or there is no such data set.
+            If `other` is something else, the arms are not equally many or share some names alone, or there is no such
+            data set.
         """
         import pandas as pd
 
         from netsynth._compat import stratified_cox_fitter
 
+        if not isinstance(other, PooledPatients):
+            raise InvalidInputError(
+                f"other must be PooledPatients, from PooledCurve.patients; got {type(other).__name__}."
+            )
         if len(self.study) != len(other.study):
             raise InvalidInputError(
                 f"Each trial has two arms; got {_format.plural(len(self.study), 'arm')} and {len(other.study)} others."
@@ -165,7 +172,7 @@ class PooledPatients:
         for arms, others, group in ((self, other, 1.0), (other, self, 0.0)):
             same = arms.n_data_sets == 1 < others.n_data_sets  # known one by one, the same in every data set
             groups.append(arms.to_frame(0 if same else data_set).assign(group=group))
-        if set(self.study) != set(other.study):
+        if not go_by_name(self.study, other.study):
             names = dict(zip(other.study, self.study, strict=True))
             groups[1]["study"] = groups[1]["study"].map(names)
         return stratified_cox_fitter(pd.concat(groups, ignore_index=True))
@@ -173,3 +180,27 @@ class PooledPatients:
     def __str__(self) -> str:
         of = f"{_format.plural(self.n_total, 'patient')} of {_format.plural(len(self.study), 'study', 'studies')}"
         return of if self.n_data_sets == 1 else f"{of}, {self.n_data_sets} data sets"
+
+
+def go_by_name(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether arms of trials go together by their names, and not by their order, for which they must share none.
+
+    Raises
+    ------
+    InvalidInputError
+        If they share some names alone, so that neither tells which go together.
+    """
+    odd = [[name for name in mine if name not in others] for mine, others in ((one, other), (other, one))]
+    if not any(odd):
+        return True
+    if len(odd[0]) == len(one) and len(odd[1]) == len(other):
+        return False
+    alone = [
+        f"{_format.listing(repr(name) for name in names)} among the {side}"
+        for names, side in zip(odd, ("first", "second"), strict=True)
+        if names
+    ]
+    raise InvalidInputError(
+        f"Some trials have the same name in both arms, and others are there once: {'; '.join(alone)}. Name both arms "
+        "of every trial alike, or leave out those without a second arm."
+    )

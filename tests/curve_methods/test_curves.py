@@ -1,5 +1,7 @@
 """Studies pooled curve by curve: dense matrices, the multivariate model, Rubin's rules, and what is undefined."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -413,7 +415,9 @@ def test_data_that_cannot_be_right(case):
         ("event", [1, 2], "A, row 2: event must be 1 for an event or 0 for a censoring; got 2."),
         ("time_months", [1.0, -2.0], "A, row 2: time_months must be not negative; got -2."),
         ("study", ["A", None], "Row 2: study is missing."),
-        ("endpoint", ["PFS", "PFS"], "data: holds PFS, and OS is asked for."),
+        ("endpoint", ["PFS", "PFS"], "A, row 1: reports PFS, and OS is asked for."),
+        ("endpoint", ["OS", None], "A, row 2: endpoint must be a text such as 'OS'; got None."),
+        ("endpoint", ["OS"], "endpoint must have one value for each of 2 rows; got 1."),
     ],
 )
 def test_rows_that_cannot_be_right(column, values, message):
@@ -425,3 +429,13 @@ def test_rows_that_cannot_be_right(column, values, message):
 def test_a_missing_column_is_named():
     with pytest.raises(InvalidInputError, match="time_months is missing from study and event"):
         pool_survival(pd.DataFrame({"study": ["A"], "event": [1]}), method="cox")
+
+
+def test_two_studies_that_are_the_same_do_not_make_a_curve_that_rises():
+    """Between deaths the curve is flat, and rounding is no rise."""
+    columns = {"study": list("AAABBB"), "time_months": [1, 2, 3] * 2, "event": [1] * 6}
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        pooled = pool_survival(columns, method="curves")
+    assert not [str(each.message) for each in found if "rises" in str(each.message)]
+    assert pooled.survival(1) == pytest.approx(2 / 3)

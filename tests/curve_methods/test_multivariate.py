@@ -274,11 +274,37 @@ def test_a_curve_within_is_not_doubted():
 
 
 @any_doubt
-def test_survival_of_1_everywhere_is_within():
+@pytest.mark.parametrize("last", [1.0, 0.99])
+def test_survival_of_1_everywhere_is_within(last):
     """No fitted curve is 1: studies without deaths come in with half a patient."""
-    data = reaching_0(survival=[1.0, 1.0, 0.99] * 3)
-    said = pool_survival(data, shape="linear").warnings
-    assert not any("lies outside" in each.message and "12 months" in each.message for each in said)
+    data = reaching_0(survival=[1.0, 1.0, last] * 3)
+    for shape in ("spline", "linear"):
+        said = pool_survival(data, shape=shape).warnings
+        assert not any("lies outside" in each.message and "12 months" in each.message for each in said)
+        assert last < 1 or not any("lies outside" in each.message for each in said)
+
+
+@any_doubt
+def test_worse_studies_that_end_earlier_are_no_misfit():
+    """Weibull curves without any error: the middle one lies below those that go on, as it should."""
+    rows = []
+    for i, hazard in enumerate((0.5, 0.6, 0.7, 1.6, 2.0)):
+        times = (12, 24, 36, 60) if hazard < 1 else (12, 24)
+        rows += [(f"S{i}", t, math.exp(-hazard * (t / 24) ** 1.1), 100) for t in times]
+    keys = ("study", "time_months", "survival", "n_total")
+    data = dict(zip(keys, map(list, zip(*rows, strict=True)), strict=True))
+    pooled = pool_survival(data)
+    assert pooled.survival(60) < math.exp(-0.7 * 2.5**1.1) - 0.02
+    assert not any("lies outside" in each.message for each in pooled.warnings)
+
+
+@any_doubt
+def test_empty_cells_typed_as_0_change_nothing():
+    blank = reaching_0(survival=[0.9, 0.7, 0.5, 0.8, 0.6, 0.4, 0.95, 0.85, 0.75])
+    typed = pool_survival({**blank, "n_at_risk": [0] * 9})
+    times = [12, 36, 60]
+    assert typed.survival(times) == pytest.approx(pool_survival(blank).survival(times), rel=1e-12)
+    assert sum("this number at risk is not used" in each.message for each in typed.warnings) == 9
 
 
 @any_doubt

@@ -142,6 +142,8 @@ WRONG = [
     (changed(endpoint=["OS", None, "OS"]), "A, row 2: endpoint must be a text such as 'OS'; got None"),
     (changed(endpoint=["OS"]), "endpoint must have one value for each of 3 rows; got 1"),
     (changed(study=["A", None, "B"]), "Row 2: study is missing"),
+    (changed(study=["A", math.nan, "B"]), "Row 2: study is missing"),
+    (changed(study=pd.array(["A", None, "B"], dtype="string")), "Row 2: study is missing"),
     (
         changed(survival=[0.7, 90, 0.8]),
         "A, row 2: survival must lie in [0, 1]; got 90. Divide percentages by 100.",
@@ -168,10 +170,15 @@ WRONG = [
     (changed(n_total=[50.0, math.inf, 40.0]), "A, row 2: n_total must be finite"),
     (changed(n_total=[50.0, 50.0]), "n_total must have one value for each of 3 rows; got 2"),
     (changed(n_at_risk=[30, 20, np.nan]), "A: n_at_risk cannot rise, or pass n_total"),
+    (changed(n_at_start=[20, 0, np.nan]), "A: nobody is at risk at the start; got 0"),
     (changed(n_at_start=[60, 60, np.nan]), "A: n_at_start cannot rise, or pass n_total"),
     (
         {"study": ["A"], "time_months": [12], "survival": [0.5], "n_at_risk": [9]},
         "call the column n_at_start",
+    ),
+    (
+        {"study": ["A"] * 2, "time_months": [0, 12], "survival": [1, 0.9], "n_at_risk": [0, 0]},
+        "A: nobody is at risk at the start; got 0",
     ),
     ({"study": ["A"], "time_months": [0], "survival": [0.9], "n_total": [9]}, "survival at time 0 must be 1"),
     ({"study": ["A"], "time_months": [0], "survival": [1], "n_total": [9]}, "no survival after time 0"),
@@ -218,6 +225,12 @@ def test_columns_of_limits_tell_what_the_records_of_a_review_tell():
         assert np.isfinite(one.se).all()
 
 
+def test_limits_of_a_survival_of_1_tell_nothing():
+    """Neither is on the scale; that is no division by zero."""
+    found = read(changed(survival=[0.7, 1.0, 0.8], ci_lower=[0.6, 1.0, 0.7], ci_upper=[0.8, 1.0, 0.9]))
+    assert np.isnan(found.studies[0].se).tolist() == [True, False]
+
+
 def test_limits_of_another_level_and_a_standard_error_that_is_given():
     level = 0.5
     half = norm.ppf(0.75)  # of a 50% interval, on the scale of survival itself
@@ -240,7 +253,15 @@ def test_digits_of_a_study_are_those_of_its_longest_figure():
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("n", "n_total"), ("N", "n_total"), ("n_atrisk", "n_at_risk"), ("ci_low", "ci_lower"), ("stderr", "se")],
+    [
+        ("n", "n_total"),
+        ("N", "n_total"),
+        ("N_total", "n_total"),
+        ("n_atrisk", "n_at_risk"),
+        ("ci_low", "ci_lower"),
+        ("stderr", "se"),
+        ("SE", "se"),
+    ],
 )
 def test_a_column_whose_name_is_near_is_asked_about(name, meant):
     found = read(changed(**{name: [0.04] * 3}) if meant != "n_total" else changed_name(name))
@@ -253,6 +274,14 @@ def changed_name(name):
     """Sizes under another name, and standard errors so that the studies can be used."""
     rest = {key: column for key, column in COLUMNS.items() if key != "n_total"}
     return {**rest, name: COLUMNS["n_total"], "se": [0.05, 0.05, 0.05]}
+
+
+@pytest.mark.parametrize(("name", "meant"), [("n", "n_total"), ("SE", "se")])
+def test_where_nothing_can_be_used_the_near_names_are_told(name, meant):
+    data = {key: column for key, column in COLUMNS.items() if key != "n_total"} | {name: [9, 9, 9]}
+    said = f"needs no number. The column {name!r} is not read: did you mean {meant!r}?"
+    with pytest.raises(InvalidInputError, match=re.escape(said)):
+        read(data)
 
 
 def test_other_columns_are_the_users_own():
@@ -281,8 +310,8 @@ def test_numbers_at_risk_that_survival_does_not_leave_are_not_used():
         assert np.isfinite(found.studies[0].n_at_start).sum() == (data is at_start)
         assert [kind for kind, _ in found.doubts] == [UnusableDataWarning] * n
         assert found.doubts[0][1] == (
-            "X: 99 at risk at 12 months, but survival of 90% leaves 90 at most of 100 patients: "
-            "this number at risk is not used"
+            "X: 99 at risk at 12 months, but survival of 90% leaves 90 at most of 100 patients, "
+            "unless 9 or more died at exactly 12 months: this number at risk is not used"
         )
 
 
@@ -310,6 +339,44 @@ def test_without_a_size_the_first_number_says_how_many_there_may_have_been():
     reported = series("X", ["80", "40"], (1, 3), n_at_risk=[60, 50])
     ((_, message),) = read([reported]).doubts
     assert "50 at risk at 36 months" in message
+
+
+def test_nobody_at_risk_where_survival_falls_afterwards_is_an_empty_cell():
+    at_risk = [0, 0, 0]
+    reported = series("X", ["90", "70", "50"], n_total=100, n_at_risk=at_risk)
+    columns = {
+        "study": ["X"] * 3,
+        "time_months": [12, 36, 60],
+        "survival": [0.9, 0.7, 0.5],
+        "n_at_risk": at_risk,
+        "n_total": [100] * 3,
+    }
+    for data in ([reported], columns):
+        found = read(data)
+        assert np.isnan(found.studies[0].n_at_risk).all()
+        assert [message for _, message in found.doubts] == [
+            "X: 0 at risk at 12 months, but survival falls afterwards: this number at risk is not used",
+            *(
+                f"X: 0 at risk at {t} months, as at 12 months, though survival falls after that: this number at risk "
+                "is not used"
+                for t in (36, 60)
+            ),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("percent", "at_risk"),
+    [
+        (["90", "70", "50"], [60, 30, 0]),  # all others are lost by the last time
+        (["90", "70", "70"], [60, 0, 0]),
+        (["90", "70", "69.9"], [60, 0, 0]),  # which 70 may have been
+        (["90", "0", "0"], [60, 0, 0]),
+    ],
+)
+def test_nobody_at_risk_may_be_true(percent, at_risk):
+    found = read([series("X", percent, n_total=100, n_at_risk=at_risk)])
+    assert found.doubts == ()
+    assert found.studies[0].n_at_risk.tolist() == at_risk
 
 
 @settings(max_examples=50)
@@ -351,6 +418,7 @@ def test_the_fast_look_at_all_studies_finds_whom_the_slow_one_finds():
         s = np.sort(rng.uniform(0, 1, 4))[::-1].round(2)
         n = float(rng.integers(10, 100))
         at_risk = np.where(rng.random(4) < 0.3, np.nan, np.floor(n * s * rng.uniform(0.5, 1.3)))
+        at_risk[rng.random(4) < 0.03] = 0
         empty = np.full(4, np.nan)
         report = StudyReport(f"S{i}", np.array([12.0, 24, 36, 60]), s, n, at_risk, empty, empty)
         studies.append(report)

@@ -77,7 +77,9 @@ def test_what_has_no_logarithm_is_nan():
         ("1.6", "", "better", "worse"),
         ("0.6", "", "worse", "better"),
         ("0.6", "well", "not stated", "worse"),
-        ("1", "", "worse", "none"),
+        ("1", "", "worse", "worse"),
+        ("1", "", "none", "none"),
+        ("1", "", "not stated", "none"),
         (None, "", "worse", "worse"),
         (None, "", "not stated", "not stated"),
     ],
@@ -85,6 +87,30 @@ def test_what_has_no_logarithm_is_nan():
 def test_the_direction_follows_the_ratio_and_else_the_words(printed, level, told, shown):
     given = None if printed is None else ratio(printed)
     assert grade(hazard_ratio=given, hazard_ratio_for=level, direction=told).shown_direction == shown
+
+
+@pytest.mark.parametrize(
+    ("ci", "level", "told", "by_ratio", "shown"),
+    [
+        (("1.001", "1.003"), "", "worse", "worse", "worse"),
+        (("1.001", "1.003"), "", "not stated", "worse", "worse"),
+        (("1.001", "1.003"), "well", "not stated", "better", "better"),
+        (("0.997", "0.999"), "", "not stated", "better", "better"),
+        (("0.997", "0.999"), "", "worse", "better", "better"),
+        ((None, "0.999"), "", "not stated", "better", "better"),
+        (("0.99", "1.01"), "", "worse", "not stated", "worse"),
+        (("1.00", "1.01"), "", "better", "not stated", "better"),
+        (("0.99", "1.01"), "", "not stated", "none", "none"),
+        (("0.99", "1.01"), "", "none", "none", "none"),
+    ],
+)
+def test_a_ratio_that_rounds_to_1_has_the_side_of_its_limits_and_else_of_the_words(
+    ci, level, told, by_ratio, shown
+):
+    record = grade(hazard_ratio=ratio("1.00"), ci=limits(*ci), hazard_ratio_for=level, direction=told)
+    assert (record.ratio_direction, record.shown_direction) == (by_ratio, shown)
+    problem = "poor is said to do worse, yet the ratio for poor is 1.00 (0.997–0.999)"
+    assert record.direction_problem == (problem if (told, shown) == ("worse", "better") else "")
 
 
 @pytest.mark.parametrize(

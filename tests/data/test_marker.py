@@ -10,6 +10,7 @@ from netsynth.data.marker import (
     cut_point,
     cut_points,
     is_cut_point_chosen,
+    marker_scale,
     marker_step,
 )
 from netsynth.errors import InvalidInputError
@@ -44,7 +45,7 @@ def test_words(scale, text):
     [
         (
             lambda: MarkerScale("per mm", 1),
-            r"kind must be one of units, sd, fold, log sd, groups, cut; got 'per mm'\.",
+            r"kind must be one of units, sd, fold, log sd, groups, cut, unclear; got 'per mm'\.",
         ),
         (lambda: MarkerScale.per_units(0), r"marker scale 'units': size must be above 0; got 0\."),
         (lambda: MarkerScale.per_fold(1), r"marker scale 'fold': size must be above 1; got 1\."),
@@ -177,7 +178,25 @@ def test_lengths_are_compared_in_one_unit(one, other, same):
         ("per 0.5 cm", "units", 0.5, "cm"),
         ("increase (per 2 cm)", "units", 2, "cm"),
         ("per unit", "units", 1, ""),
-        ("continuous", "units", 1, ""),
+        ("continuous", "unclear", 1, "continuous"),
+        ("as a continuous variable", "unclear", 1, "continuous"),
+        ("as continuous variable", "unclear", 1, "continuous"),
+        ("age (continuous)", "unclear", 1, "age (continuous)"),
+        ("years (continuous)", "unclear", 1, "years (continuous)"),
+        ("quantitative", "unclear", 1, "quantitative"),
+        ("increasing age", "unclear", 1, "increasing age"),
+        ("log-transformed", "unclear", 1, "log-transformed"),
+        ("log2", "fold", 2, ""),
+        ("log10(CEA)", "fold", 10, ""),
+        ("ln(CA19-9)", "fold", math.e, ""),
+        ("/year", "units", 1, "year"),
+        ("/cm", "units", 1, "cm"),
+        ("/10 years", "units", 10, "year"),
+        ("increase of 1 cm", "units", 1, "cm"),
+        ("a decrease of 2 g/dL", "units", 2, "g/dl lower"),
+        ("unit increase", "units", 1, ""),
+        ("each additional year", "units", 1, "year"),
+        ("per 5 extra years", "units", 5, "year"),
         ("per log unit", "units", 1, "log unit"),
         ("per 1 g/dL decrease", "units", 1, "g/dl lower"),
         ("per year younger", "units", 1, "year lower"),
@@ -213,7 +232,49 @@ def test_what_a_ratio_per_step_is_of(level, kind, size, unit):
         "10% or more decrease",
         "per 0 units",
         "permanent",
+        "continuous infusion",
+        "non-continuous",
+        "discontinuous",
+        "increased",
+        "LN",
+        "LN (+)",
+        "LN(+)",
+        "ln(positive)",
+        "log-rank",
+        "high (log2)",
+        "log2 > 3",
     ],
 )
 def test_a_group_is_no_step(level):
     assert marker_step(level) is None
+
+
+@pytest.mark.parametrize(
+    ("adverse", "reference", "text"),
+    [
+        ("continuous", "", "continuous"),
+        ("", "/year", "per year"),
+        ("continuous", "intermittent", "None"),
+        ("decrease of 50%", "stable", "None"),
+        ("per 10% increase", "none", "per 10%"),
+        ("high", "low", "None"),
+    ],
+)
+def test_words_of_a_continuous_marker_beside_another_level_are_a_group(adverse, reference, text):
+    assert str(marker_scale(ReportedFactor("Lund", "size", find_endpoint("OS"), adverse, reference))) == text
+
+
+def test_a_step_down_has_a_step_up():
+    down = marker_step("per 2 g/dL decrease")
+    assert (down.is_down, str(down.up), down.up.is_down) == (True, "per 2 g/dl", False)
+    assert marker_step("per SD decrease").up == MarkerScale.per_sd()
+    up = marker_step("per year")
+    assert up.up is up
+
+
+@pytest.mark.parametrize("words", ["X-tile", "maxstat", "surv_cutpoint", "Contal and O'Quigley"])
+def test_ways_of_choosing_that_have_no_other_use_suffice(words):
+    assert is_cut_point_chosen(ReportedFactor("Lund", "CRP", find_endpoint("OS"), f"high ({words})", "low"))
+    assert not is_cut_point_chosen(
+        ReportedFactor("Lund", "CRP", find_endpoint("OS"), "high", "low", notes=f"not by {words}")
+    )

@@ -282,6 +282,12 @@ def test_what_is_refused(real):
         (lambda: one.parametric("gamma"), "^family must be one of exponential, weibull"),
         (lambda: one.cox(few), "^Each trial has two arms; got 4 arms and 3 others"),
         (lambda: one.cox(other, 5), "^data_set counts from 0"),
+        (lambda: one.cox(3), "^other must be PooledPatients, from PooledCurve.patients; got int"),
+        (
+            lambda: one.cox(dataclasses.replace(other, study=(*one.study[1:], "X"))),
+            f"^Some trials have the same name in both arms, and others are there once: '{one.study[0]}' among the first"
+            "; 'X' among the second",
+        ),
     ):
         with pytest.raises(InvalidInputError, match=message):
             question()
