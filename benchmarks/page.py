@@ -146,7 +146,7 @@ def markdown(
 
 Time, memory and agreement of netsynth and of programs that do the same, measured side by side in one run. This page
 is the output of `make bench ARGS=--write`, which makes an environment of its own with the peers that PyPI has. R is
-measured where it and metafor are installed.
+measured where it and metafor are installed; `benchmarks/README.md` says where its packages come from.
 
 ## Numbers to reach
 

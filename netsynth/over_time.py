@@ -137,7 +137,7 @@ def pool_survival(
         If the fitted curve rises, or lies outside all that studies report.
     UnusableDataWarning
         If a study, or a part of its report, could not be used: numbers at risk that are larger than n and survival
-        leave, what is reported after all have died, or a column with an unknown name.
+        leave, or 0 where survival still falls, what is reported after all have died, or a column with an unknown name.
     FewStudiesWarning
         If there are fewer than 5 studies, or a time has one.
 
